@@ -1,0 +1,68 @@
+# `make demo` and `make test` need Python >= 3.11, git and make; everything else goes into .venv.
+
+# The first of these that runs and is new enough; or say which: make test PYTHON=python3.13
+ifndef PYTHON
+PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+endif
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# Two processes; tests of one xdist_group (say "quiet") run in one of them, one after the other.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+.PHONY: help demo test test-long test-all lint format clean apt
+.DEFAULT_GOAL := help
+
+help:  ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | expand -t 12
+
+demo: $(VENV)/.demo  ## install into .venv, then fetch from the embedded site, without a network
+	$(BIN)/fetch demo
+
+test: $(VENV)/.dev apt lint  ## lint, type-check and test on this Python
+	$(PYTEST)
+
+test-long: $(VENV)/.dev apt lint  ## the same with the full counts, and installs into clean environments
+	$(PYTEST) -m "long or not long" --timeout 900
+
+test-all: test-long  ## the same, then the tests on every other installed Python from 3.11 on
+	@mine=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	scripts/pythons | while read -r version python; do \
+	  [ "$$version" = "$$mine" ] && continue; \
+	  echo "== Python $$version"; \
+	  $(MAKE) --no-print-directory VENV=$(VENV)-$$version PYTHON=$$python pytest </dev/null || exit 1; \
+	done
+
+.PHONY: pytest
+pytest: $(VENV)/.dev
+	$(PYTEST)
+
+lint: $(VENV)/.dev  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev  ## put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove what was made
+	rm -rf .venv .venv-* dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A server that nobody here wrote; a test that needs it skips by name where it is missing.
+apt:
+	@scripts/apt nginx=nginx-light lighttpd=lighttpd
+
+# Installed anew only when pyproject.toml has changed.
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	$(PIP) install --editable '.[compress,speed]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(PIP) install --editable '.[compress,parquet,speed]' --group dev
+	@touch $@ $(VENV)/.demo
+
+$(BIN)/python:
+	@scripts/venv "$(PYTHON)" $(VENV)

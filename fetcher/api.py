@@ -1,0 +1,70 @@
+"""The verbs of the library: each wires the rooms in a few lines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from fetcher import headers
+from fetcher.errors import UsageError
+from fetcher.model import Options, Request, Result
+from fetcher.outbox import Outbox
+from fetcher.pump import Piece, Pump, Ready
+from fetcher.run import Run
+
+
+def fetch(
+    urls: Iterable[str | Request], engine: str = "asyncio", options: Options | None = None, **settings: Any
+) -> Iterator[Result]:
+    """Ask every URL and yield one Result for each, as completed.
+
+    `urls` may be endless: it is read in a thread of its own, a bounded number of items ahead. `settings` are
+    fields of Options. Works inside a running event loop (a notebook); leaving the loop early leaves nothing
+    behind. Raises UsageError before the first request where an option cannot be meant, and whatever `urls`
+    itself raises, after the results of what came before.
+
+    >>> [result.error for result in fetch(["no url at all"], engine="sequential")]
+    ['invalid_url']
+    """
+    wanted = _options(options, settings)
+    with Run(_inlet(urls), engine, wanted, Outbox()) as run:
+        yield from run
+
+
+async def afetch(
+    urls: Iterable[str | Request], engine: str = "asyncio", options: Options | None = None, **settings: Any
+) -> AsyncIterator[Result]:
+    """`fetch` for `async for`: the caller's event loop stays free while the run goes on beside it."""
+    loop = asyncio.get_running_loop()
+    there = asyncio.Event()
+    outbox = Outbox(notify=lambda: _tell(loop, there))
+    with Run(_inlet(urls), engine, _options(options, settings), outbox) as run:
+        while (batch := run.results(0)) is not None:
+            for result in batch:
+                yield result
+            if not outbox.finished and not outbox.waiting:
+                await there.wait()
+            there.clear()
+
+
+def _tell(loop: asyncio.AbstractEventLoop, there: asyncio.Event) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(there.set)
+
+
+def _options(options: Options | None, settings: dict[str, Any]) -> Options:
+    try:
+        wanted = replace(options or Options(), **settings)
+    except TypeError as error:
+        raise UsageError(f"{str(error).rpartition(') ')[2]}: see the fields of fetcher.Options") from error
+    headers.check(wanted)
+    return wanted
+
+
+def _inlet(urls: Iterable[str | Request]) -> Pump | Ready:
+    if isinstance(urls, str):
+        raise UsageError("fetch() takes a list of URLs, not one string: write [url]")
+    pieces: Iterator[Piece] = (("", url) for url in urls)
+    return Ready(list(pieces)) if isinstance(urls, (list, tuple)) else Pump(pieces)

@@ -1,0 +1,148 @@
+"""One record per URL, as completed: `fetch [get] INPUT...`."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from fetcher.cli import options as table
+from fetcher.errors import LocalFault, UsageError
+from fetcher.model import Options
+
+ALIKE: Final = (  # options that are what Options takes
+    *("concurrency", "per_host", "rate", "host_rate", "timeout", "connect_timeout", "deadline", "retries"),
+    *("max_redirects", "method", "auth", "user_agent", "proxy", "cacert", "cert", "insecure", "robots"),
+    *("deny_private", "http", "hash", "save", "unique"),
+)
+UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
+
+
+def get(inputs: list[str] | None, **values: Any) -> None:
+    """Fetch every URL of INPUT and print one line for each, as it completes: its size, or what went wrong.
+
+    INPUT is a URL with ://, a file (.txt .csv .tsv .jsonl .parquet, a sitemap .xml, each also .gz) or - for
+    standard input.
+    """
+    from fetcher.cli._watch import watch
+
+    raise typer.Exit(guarded(lambda: watch(inputs or [], values, options(values)), debug=values["debug"]))
+
+
+command = table.command(
+    get,
+    table.BY_NAME,
+    [
+        inspect.Parameter(
+            "inputs",
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            default=None,
+            annotation=Annotated[list[str] | None, typer.Argument(metavar="INPUT...", show_default=False)],
+        )
+    ],
+)
+
+
+def guarded(work: Any, *, debug: bool) -> int:
+    """Run `work`, which gives an exit code, and turn what ends a run into one line and its code."""
+    try:
+        return int(work())
+    except UsageError as error:
+        return _say(error, 2)
+    except LocalFault as error:
+        return _say(error, 4)
+    except Exception as error:
+        if debug:
+            raise
+        return _say(f"a bug in fetch ({type(error).__name__}: {error}): report it with what --debug shows", 4)
+
+
+def _say(what: object, code: int) -> int:
+    print(f"fetch: {what}", file=sys.stderr)
+    return code
+
+
+def options(values: dict[str, Any]) -> Options:
+    """The run's Options from the words of the command line; UsageError for what cannot be meant."""
+    from fetcher import headers
+
+    made = Options(
+        **{name: values[name] for name in ALIKE},
+        max_size=size(values["max_size"]),
+        header=tuple(_field(text, "--header 'NAME: VALUE'") for text in values["header"] or ()),
+        header_for=tuple(_field_for(text) for text in values["header_for"] or ()),
+        data=_data(values["data"]),
+        resolve=tuple(_resolve(text) for text in values["resolve"] or ()),
+        family=4 if values["ipv4"] else 6 if values["ipv6"] else 0,
+        headers=tuple(name.strip().lower() for name in values["headers"].split(",") if name.strip()),
+    )
+    _check(made, values)
+    headers.check(made)
+    return made
+
+
+def _check(options: Options, values: dict[str, Any]) -> None:
+    for name in ("concurrency", "rate", "host_rate", "deadline", "retries", "max_redirects"):
+        if getattr(options, name) < 0:
+            raise UsageError(f"--{name.replace('_', '-')} {getattr(options, name)}: give 0 or more")
+    for name in ("timeout", "connect_timeout"):
+        if not 0 < getattr(options, name) < 1e6:
+            raise UsageError(f"--{name.replace('_', '-')} {getattr(options, name)}: give seconds above 0")
+    if options.per_host is not None and options.per_host < 0:
+        raise UsageError(f"--per-host {options.per_host}: give 0 (no limit) or more")
+    if values["ipv4"] and values["ipv6"]:
+        raise UsageError("-4 and -6 exclude each other: give one, or none for both")
+    if options.http not in {"1.1", "2", "3"}:
+        raise UsageError(f"--http {options.http}: give 1.1, 2 or 3")
+    if options.http != "1.1" and values["engine"] != "curl":
+        raise UsageError(f"--http {options.http} needs the curl engine: add -e curl")
+    for name in ("cacert", "cert"):
+        path = getattr(options, name)
+        if path and not Path(path).is_file():
+            raise UsageError(f"--{name} {path}: there is no such file")
+    if options.proxy and not re.match(r"http://[^/]+/?$", options.proxy):
+        raise UsageError("--proxy: give http://[USER:PASSWORD@]HOST:PORT")
+
+
+def size(text: str) -> int:
+    """Bytes from `10MB`, `1GiB`, `4096`; 0 for nothing. Raises UsageError."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmg]i?|)b?\s*", text.lower() or "0")
+    if match is None:
+        raise UsageError(f"--max-size {text}: give bytes, such as 500000, 10MB or 1GiB")
+    return int(float(match[1]) * UNITS[match[2]])
+
+
+def _field(text: str, form: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise UsageError(f"{text!r} is no header field: write {form}")
+    return name.strip(), value.strip()
+
+
+def _field_for(text: str) -> tuple[str, str, str]:
+    """`https://api.example.org X-Key: 1` (the origin, white space or a colon, then the field)."""
+    form = "--header-for 'https://HOST[:PORT] NAME: VALUE'"
+    match = re.fullmatch(r"(https?://(?:\[[^\]]*\]|[^\s/:]+)(?::\d+)?)/?[\s:]\s*(.+)", text.strip())
+    if match is None:
+        raise UsageError(f"{text!r} names no origin and field: write {form}")
+    return (match[1], *_field(match[2], form))
+
+
+def _data(text: str) -> bytes | None:
+    if not text.startswith("@"):
+        return text.encode() if text else None
+    try:
+        return Path(text[1:]).read_bytes()
+    except OSError as error:
+        raise UsageError(f"--data {text}: {error.strerror}") from error
+
+
+def _resolve(text: str) -> tuple[str, int, str]:
+    match = re.fullmatch(r"(\[[^\]]+\]|[^:]+):(\d+):(\[[^\]]+\]|[^\[\]]+)", text)
+    if match is None:
+        raise UsageError(f"--resolve {text}: write HOST:PORT:ADDRESS")
+    return match[1].strip("[]").lower(), int(match[2]), match[3].strip("[]")

@@ -1,0 +1,166 @@
+"""One connection of the asyncio engine: the request out, raw bytes from aiohttp's transport to the Exchange.
+
+`Wire` takes the place of the protocol class in which aiohttp parses responses. So every byte is judged and
+handed to the readers as it arrives, nothing piles up, and aiohttp's parser is asked only about CONNECT.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import ssl
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, Final
+
+from aiohttp.client_proto import ResponseHandler
+
+from fetcher.engines._exchange import Exchange
+from fetcher.errors import Fault
+
+
+class Attempt:
+    """One attempt on its way to a connection: notes on its exchange how long each step took."""
+
+    __slots__ = ("exchange", "mark")
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.mark = exchange.began
+
+    def step(self, name: str) -> None:
+        """The step of that name (dns, connect, tls) is over."""
+        now = time.monotonic()
+        setattr(self.exchange, name, now - self.mark)
+        self.mark = now
+
+
+ATTEMPT: Final[ContextVar[Attempt]] = ContextVar("fetcher_attempt")  # of the task that connects
+
+
+class Wire(ResponseHandler):
+    """One connection: what arrives goes to the exchange it is at; bytes that nobody asked for close it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, lost: Callable[[Wire], None]) -> None:
+        super().__init__(loop)
+        self.served = 0
+        self.ip: str | None = None
+        self._lost = lost
+        self._exchange: Exchange | None = None
+        self._answer: asyncio.Future[BaseException | None] | None = None
+        self._poll: select.poll | None = None
+
+    def ask(self, exchange: Exchange, message: bytes) -> asyncio.Future[BaseException | None]:
+        """Send the request; the future gives None once the response is whole, or else what went wrong."""
+        self.served += 1
+        self._exchange = exchange
+        self._answer = self._loop.create_future()
+        if self.transport is None:
+            self.finish(ConnectionResetError("the connection closed before the request was sent"))
+        else:
+            self.transport.write(message)
+        return self._answer
+
+    def finish(self, error: BaseException | None) -> None:
+        """The exchange has ended like this. Does nothing if it had ended before."""
+        self._exchange, waiter = None, self._answer
+        if waiter is not None and not waiter.done():
+            waiter.set_result(error)
+
+    def drop(self) -> None:
+        """Close at once: `close` would first send what is unsent, to a peer that may never read it."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def stirred(self) -> bool:
+        """Whether bytes have come since the last response, or the peer has closed: not to be used again.
+
+        The loop may not know yet: a task that is ready when it begins to turn runs before anything is read.
+        """
+        if self.transport is None:
+            return True
+        descriptor = self.transport.get_extra_info("socket").fileno()
+        if not hasattr(select, "poll"):  # Windows
+            return bool(select.select([descriptor], [], [], 0)[0])
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(descriptor, select.POLLIN)
+        return bool(self._poll.poll(0))
+
+    @property
+    def sent(self) -> bool:
+        """Whether the whole request has left: a server may answer before it has read it."""
+        return self.transport is not None and not self.transport.get_write_buffer_size()
+
+    # What the loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected, TLS included."""
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self.ip = peer[0] if peer else None
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come."""
+        exchange = self._exchange
+        if exchange is None:
+            if self._parser is None:
+                self.drop()
+            else:
+                super().data_received(data)  # a proxy's answer to CONNECT, which aiohttp itself reads
+            return
+        try:
+            exchange.feed(data)
+        except Exception as error:  # noqa: BLE001 - a Fault, or a bug; either ends this attempt, not the loop
+            self.finish(error)
+        else:
+            if exchange.done:
+                self.finish(None)
+
+    def eof_received(self) -> None:
+        """The peer has closed its side."""
+        super().eof_received()
+        tls = self.transport.get_extra_info("ssl_object") if self.transport is not None else None
+        self._end(clean=tls is None or _notified(tls))
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Closed, by whichever side."""
+        super().connection_lost(exc)
+        self._lost(self)
+        if exc is None:
+            self._end(clean=False)  # without eof_received: uvloop, where TLS ended without close_notify
+        else:
+            self.finish(exc)
+
+    def _end(self, *, clean: bool) -> None:
+        self.force_close()
+        if self._exchange is None:
+            return
+        try:
+            self._exchange.eof()
+            if not clean:
+                raise Fault("truncated", "the TLS connection ended without close_notify")
+        except Exception as error:  # noqa: BLE001 - as in data_received
+            self.finish(error)
+        else:
+            self.finish(None)
+
+
+def _notified(tls: Any) -> bool:
+    """Whether the peer sent close_notify: asyncio calls eof_received with and without."""
+    try:
+        return bool(tls.read(1) == b"")
+    except ssl.SSLError:
+        return False
+
+
+class Shaking(ssl.SSLObject):
+    """A TLS session that notes when its handshake begins."""
+
+    def do_handshake(self) -> None:
+        """Begin, or go on with, the handshake."""
+        attempt = ATTEMPT.get(None)
+        if attempt is not None and attempt.exchange.connect is None:
+            attempt.step("connect")
+        super().do_handshake()

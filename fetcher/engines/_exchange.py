@@ -1,0 +1,164 @@
+"""One attempt and its answer: raw bytes in, a Result out, without I/O; every engine is judged here.
+
+An engine makes an Exchange when it starts an attempt, notes on it what it sees (phase, address, timings),
+feeds it the bytes that arrive, and ends with `result()`, or with `failed(exception)`. Both are final.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from fetcher import readers
+from fetcher.decode import Decoder, codings
+from fetcher.engines._faults import kind_of
+from fetcher.errors import Fault
+from fetcher.framing import Head, Reader
+from fetcher.model import Options, Request, Result
+from fetcher.readers import Reader as BodyReader
+
+FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
+GIB: Final = 1 << 30
+MIB64: Final = 64 << 20
+
+
+class Exchange:
+    """The state of one attempt; `phase` is "lookup", "connect" (TCP and TLS) or "sent" (it has gone out)."""
+
+    __slots__ = (
+        *("request", "options", "engine", "phase", "ip", "dns", "connect", "tls", "ttfb", "reused"),
+        *("began", "reader", "wire_size", "_cap", "_decoder", "_bodies", "_head"),
+    )
+
+    def __init__(self, request: Request, options: Options, engine: str) -> None:
+        self.request = request
+        self.options = options
+        self.engine = engine
+        self.began = time.monotonic()
+        self.phase = "lookup"
+        self.ip: str | None = None
+        self.dns: float | None = None  # seconds; null on a reused connection
+        self.connect: float | None = None
+        self.tls: float | None = None
+        self.ttfb: float | None = None
+        self.reused = False
+        self.reader = Reader(request.method)
+        self.wire_size = 0
+        self._cap = GIB
+        self._head: Head | None = None
+        self._decoder: Decoder | None = None
+        self._bodies: list[BodyReader] = []
+
+    # What the engine asks.
+
+    @property
+    def started(self) -> bool:
+        """Whether a whole status line has come: the only start of an answer that all engines can see."""
+        return self.reader.line
+
+    @property
+    def done(self) -> bool:
+        """Whether the response has ended; nothing more may be fed."""
+        return self.reader.done
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the connection may serve another request: no byte is left over, and none will come."""
+        head = self.reader.head
+        return self.reader.done and head is not None and not head.close and not self.reader.rest
+
+    # What the engine tells.
+
+    def feed(self, data: bytes) -> None:
+        """Bytes have come. Raises Fault when they cannot be a response, or break a limit."""
+        if self.ttfb is None:
+            self.ttfb = time.monotonic() - self.began
+        for piece in self.reader.feed(data):
+            self._body(piece)
+
+    def eof(self) -> None:
+        """The peer has closed. Raises Fault unless that was how the response ends."""
+        self.reader.eof()
+
+    def result(self) -> Result:
+        """The response is complete. Never raises; a coding that was cut short is found here."""
+        result = None
+        try:
+            if self._head is None:
+                self._open()
+            if self._decoder is not None:
+                for piece in self._decoder.finish():
+                    self._pass(piece)
+            result = self._answer(None, None)
+            result.wire_size = self.wire_size
+            for body in self._bodies:
+                body.done(result)
+        except Exception as error:  # noqa: BLE001  (whatever a reader or a decoder did, the URL gets its record)
+            return self.failed(error)
+        return result
+
+    def failed(self, error: BaseException) -> Result:
+        """The attempt has failed with this exception: our Fault, an OSError, a timeout or a library's own."""
+        for body in self._bodies:
+            body.drop()
+        self._bodies = []
+        fault = kind_of(error, phase=self.phase, started=self.started)
+        return self._answer(fault.kind, fault.message)
+
+    # Inside.
+
+    def _body(self, piece: bytes) -> None:
+        if self._head is None:
+            self._open()
+        self.wire_size += len(piece)
+        if self._decoder is None:
+            if self.wire_size > self._cap:
+                raise Fault("body_too_large", f"the body is over {self._cap:,} bytes (--max-size)")
+            self._pass(piece)
+        else:
+            for decoded in self._decoder.feed(piece):
+                self._pass(decoded)
+
+    def _pass(self, piece: bytes) -> None:
+        for body in self._bodies:
+            body.feed(piece)
+
+    def _open(self) -> None:
+        """The head is whole: set up what the body goes through."""
+        head = self._head = self.reader.head
+        assert head is not None
+        hop = head.status in FOLLOWED and self.options.max_redirects and head.get("location")
+        names = ("count",) if hop else self.request.readers
+        modules = [readers.pick(name) for name in names]
+        # A robots.txt has its own, fixed limit; a small --max-size must not forbid a whole site.
+        own = self.options.max_size if self.request.purpose == "page" else 0
+        self._cap = own or (MIB64 if any(module.KEEPS for module in modules) else GIB)
+        self._bodies = [module.reader(self.request, self.options) for module in modules]
+        layers = codings(head.fields)
+        if layers:
+            self._decoder = Decoder(layers, self._cap)
+
+    def _answer(self, error: str | None, message: str | None) -> Result:
+        result = self.request.answer(
+            time.monotonic(),
+            error,
+            message,
+            ip=self.ip,
+            dns=self.dns,
+            connect=self.connect,
+            tls=self.tls,
+            ttfb=self.ttfb,
+            engine=self.engine,
+            reused=self.reused,
+        )
+        head = self.reader.head
+        if head is not None:
+            result.status = head.status
+            result.http_version = head.version
+            result.fields = head.fields
+            result.content_type = head.get("content-type")
+            result.encoding = head.get("content-encoding")
+            result.content_length = head.length
+            if self.options.headers:
+                result.headers = {n: v for n in self.options.headers if (v := result.get(n)) is not None}
+        return result

@@ -1,0 +1,165 @@
+"""One process per request in flight, with requests: for work on the bodies that needs many CPUs.
+
+Each worker has a ProcessPoolExecutor of its own: so a death has one suspect and costs the others nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from concurrent.futures import CancelledError
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, suppress
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import Final, Self
+
+from fetcher.engines import Engine
+from fetcher.engines._forked import Server
+from fetcher.engines._network import Network
+from fetcher.engines._requests import failed
+from fetcher.engines._slot import Answer, Job, Slot
+from fetcher.errors import Fault
+from fetcher.model import Options, Request, Result
+
+CONCURRENCY = max(4, 2 * (os.cpu_count() or 1))
+LIBRARIES = ("requests", "urllib3")
+
+DEATHS: Final = 2  # of workers that one URL may cost
+IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+GRACE: Final = 5.0  # seconds beyond its timeout that a worker may be silent
+START: Final = 30.0  # seconds more for the first answer of a new worker
+CANCEL: Final = 0.5  # seconds a worker has to end by itself
+TICK: Final = 0.1
+
+
+def engine(options: Options) -> AbstractContextManager[Engine]:
+    """Workers are started as the load asks, at most `options.concurrency`."""
+    return Processes(options, options.concurrency or CONCURRENCY)
+
+
+class Processes:
+    """`width` slots, each with a worker once it is needed."""
+
+    def __init__(self, options: Options, width: int) -> None:
+        Network(options).close()  # what cannot be used is said here, not by a worker that dies of it
+        self.width = width
+        self._server = Server()
+        self._ended: SimpleQueue[tuple[Slot, Answer]] = SimpleQueue()
+        self._slots = [Slot(options, self._server, self._ended) for _ in range(width)]
+        self._free = self._slots[::-1]  # a stack: who worked last works next
+        self._busy: dict[Slot, Job] = {}
+        self._todo: deque[Job] = deque()
+        self._ready: list[Result] = []
+
+    @property
+    def cpu(self) -> float:
+        """CPU seconds of all workers so far, as they last said."""
+        return sum(slot.cpu for slot in self._slots)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End all workers; those at work have a moment to leave nothing behind on the disk."""
+        self.cancel()
+        until = time.monotonic() + CANCEL
+        while self._busy and time.monotonic() < until:
+            self.wait(TICK)
+        for slot in self._slots:
+            slot.kill()
+        for slot in self._slots:
+            slot.retire()
+        self._server.stop()
+
+    def submit(self, request: Request) -> None:
+        """Take this attempt on; its clock starts when a worker takes it up."""
+        self._todo.append(Job(request))
+        self._fill()
+
+    def wait(self, timeout: float) -> list[Result]:
+        """All that has finished; waits for the first, and looks after the workers."""
+        until = time.monotonic() + timeout
+        results, self._ready = self._ready, []
+        while True:
+            self._watch()
+            left = 0.0 if results else min(max(until - time.monotonic(), 0.0), TICK)
+            with suppress(Empty):
+                ended = self._ended.get(timeout=left)
+                while True:
+                    results += self._settle(*ended)
+                    ended = self._ended.get_nowait()
+            self._fill()
+            results += self._ready
+            self._ready = []
+            if results or time.monotonic() >= until:
+                return results
+
+    def cancel(self) -> None:
+        """End everything in flight; workers that are not heard of soon are killed by `wait`."""
+        self._ready += [self._failed(job, Fault("cancelled")) for job in self._todo]
+        self._todo.clear()
+        for slot, job in self._busy.items():
+            job.cancelled = True
+            job.due = time.monotonic() + CANCEL
+            slot.terminate()
+
+    def _fill(self) -> None:
+        while self._todo and self._free:
+            job, slot = self._todo.popleft(), self._free.pop()
+            job.due = time.monotonic() + job.request.timeout + GRACE + (0.0 if slot.proven else START)
+            try:
+                slot.start(job)
+            except Exception as error:  # noqa: BLE001 - no descriptor, process or memory left
+                slot.kill()
+                self._free.insert(0, slot)
+                self._ready.append(self._failed(job, error))
+            else:
+                self._busy[slot] = job
+
+    def _watch(self) -> None:
+        """Kill workers that are overdue: that ends their attempt."""
+        now = time.monotonic()
+        for slot, job in self._busy.items():
+            if now > job.due:
+                job.due = float("inf")
+                slot.kill()
+
+    def _settle(self, slot: Slot, answer: Answer) -> list[Result]:
+        """What has become of the attempt in this slot: its result, or nothing yet if it is made again."""
+        job = self._busy.pop(slot)
+        try:
+            used, values = answer.result()
+        except (BrokenProcessPool, CancelledError):
+            slot.kill()
+            self._free.insert(0, slot)
+            return self._died(job)
+        except Exception as error:  # noqa: BLE001 - what a reader has found cannot be sent
+            self._free.append(slot)
+            return [self._failed(job, error)]
+        slot.charge(used)
+        self._free.append(slot)
+        if job.cancelled:
+            slot.kill()  # it would cancel whatever came next
+        result = Result(*values)
+        result.request = job.request
+        return [result]
+
+    def _died(self, job: Job) -> list[Result]:
+        job.deaths += 1
+        if job.cancelled:
+            return [self._failed(job, Fault("cancelled"))]
+        if job.deaths < DEATHS and job.request.method in IDEMPOTENT:
+            request = job.request
+            if request.deadline:
+                request.timeout = max(min(request.timeout, request.deadline - time.monotonic()), 0.001)
+            self._todo.appendleft(job)
+            return []
+        words = "twice over this URL" if job.deaths > 1 else f"during a {job.request.method}"
+        return [self._failed(job, Fault("worker_died", f"the worker process died {words}"))]
+
+    def _failed(self, job: Job, error: BaseException) -> Result:
+        return failed(job.request, error, "processes")

@@ -1,0 +1,213 @@
+"""Names to addresses for every engine: single flight, short cache, address policy.
+
+`Resolver.ask` gives a Future, because getaddrinfo can neither be given a limit nor be stopped: whoever asks
+waits as long as his attempt may, and a lookup that nobody waits for any more ends by itself in its daemon
+thread (the one thing that may outlive a run). The addresses in the answer have passed `--deny-private`;
+engines connect to exactly those, so a name whose answer changes gains nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any, Final
+
+from fetcher.errors import Fault, UsageError
+from fetcher.model import Options
+
+Address = tuple[int, tuple[Any, ...]]  # family and sockaddr, as socket.connect takes them
+Answer = Future[tuple[Address, ...]]
+
+KEPT: Final = 60.0  # seconds an answer is kept; failures are not
+NAMES: Final = 10_000  # names in the cache
+THREADS: Final = 32
+NO_DESCRIPTOR: Final = (errno.EMFILE, errno.ENFILE)
+FAMILIES: Final = {0: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
+
+# EAI_NODATA and EAI_ADDRFAMILY are missing on some systems. glibc: NXDOMAIN is NONAME; SERVFAIL, REFUSED and
+# a dropped query are AGAIN; an answer without an address is NODATA.
+LOOKUP: Final = {
+    socket.EAI_NONAME: "dns_not_found",
+    getattr(socket, "EAI_NODATA", -5): "dns_no_address",
+    getattr(socket, "EAI_ADDRFAMILY", -9): "dns_no_address",
+    socket.EAI_AGAIN: "dns_temporary",
+    socket.EAI_FAIL: "dns_temporary",
+    socket.EAI_MEMORY: "local_memory",
+}
+
+# What --deny-private refuses (RFC 6890 and its registry), and one metadata service on a public address.
+PRIVATE: Final = tuple(
+    ip_network(block)
+    for block in (
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+        *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15"),
+        *("198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4", "168.63.129.16/32"),
+    )
+)
+GLOBAL6: Final = IPv6Network("2000::/3")  # all that is assigned to the public network, but for these:
+SPECIAL6: Final = tuple(IPv6Network(block) for block in ("2001::/23", "2001:db8::/32", "3fff::/20"))
+NAT64: Final = IPv6Network("64:ff9b::/96")
+
+
+def private(address: str) -> bool:
+    """Whether --deny-private refuses this address; an IPv4 address inside an IPv6 one is judged itself."""
+    ip: IPv4Address | IPv6Address | None = ip_address(address.partition("%")[0])
+    if isinstance(ip, IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (IPv4Address(int(ip) & 0xFFFFFFFF) if ip in NAT64 else None)
+        if inner is None:
+            return ip not in GLOBAL6 or any(ip in block for block in SPECIAL6)
+        ip = inner
+    return any(ip in block for block in PRIVATE)
+
+
+def descriptors_left() -> bool:
+    """Whether this process may open one more file: without, getaddrinfo fails in misleading ways."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno not in NO_DESCRIPTOR
+    return True
+
+
+def lookup_fault(error: BaseException) -> Fault:
+    """The Fault of a failed lookup, in the system's own words."""
+    if getattr(error, "errno", None) in NO_DESCRIPTOR or not descriptors_left():
+        return Fault("local_fd_limit")
+    if isinstance(error, socket.gaierror):
+        return Fault(LOOKUP.get(error.errno or 0, "dns_temporary"), error.strerror or "")
+    if isinstance(error, MemoryError):
+        return Fault("local_memory")
+    if isinstance(error, OSError):
+        return Fault("dns_temporary", error.strerror or str(error))
+    if isinstance(error, ValueError):  # UnicodeError, or a NUL in the name
+        return Fault("invalid_url", "the host is not a name that can be looked up")
+    return Fault("internal", repr(error))
+
+
+class Resolver:
+    """Answers for one engine. Any thread may ask."""
+
+    def __init__(self, options: Options) -> None:
+        if options.proxy and options.deny_private:
+            raise UsageError("--deny-private cannot hold behind --proxy, which connects itself: drop one")
+        self.family = FAMILIES[options.family]
+        self.deny_private = options.deny_private
+        self.fixed = {(host.lower().strip("[]"), port): address for host, port, address in options.resolve}
+        self._kept: dict[str, tuple[float, tuple[Address, ...]]] = {}
+        self._asked: dict[str, list[tuple[Answer, int]]] = {}  # name -> who waits, and for which port
+        self._todo: deque[str] = deque()
+        self._change = threading.Condition()
+        self._threads: list[threading.Thread] = []
+        self._idle = 0
+        self._closed = False
+
+    def ask(self, host: str, port: int) -> Answer:
+        """The addresses of this host, in the system's order. The Future may end in a Fault."""
+        answer: Answer = Future()
+        name = host.lower().strip("[]")
+        literal = self.fixed.get((name, port), name).strip("[]")
+        if port == 0:
+            self._give(answer, Fault("connect_refused", "nothing can listen at port 0"), port)
+        elif _literal(literal):
+            self._give(answer, _look_up(literal, self.family), port)
+        else:
+            with self._change:
+                kept = self._kept.get(literal)
+                if kept is None or kept[0] < time.monotonic():
+                    self._enqueue(literal, answer, port)
+                    return answer
+            self._give(answer, kept[1], port)
+        return answer
+
+    def close(self) -> None:
+        """End the idle threads. Whoever still waits is told `cancelled`."""
+        with self._change:
+            self._closed = True
+            left = [waiting for asked in self._asked.values() for waiting in asked]
+            self._asked.clear()
+            self._todo.clear()
+            self._change.notify_all()
+        for answer, port in left:
+            self._give(answer, Fault("cancelled"), port)
+        until = time.monotonic() + 0.2  # an idle thread ends in a moment; one inside getaddrinfo is left
+        for thread in self._threads:
+            thread.join(max(until - time.monotonic(), 0))
+
+    def _enqueue(self, name: str, answer: Answer, port: int) -> None:
+        """Have the name looked up, once for all who ask at the same time. Called with the lock held."""
+        if self._closed:
+            answer.set_exception(Fault("cancelled"))
+            return
+        if (asked := self._asked.get(name)) is not None:
+            asked.append((answer, port))
+            return
+        if self._idle <= len(self._todo) and len(self._threads) < THREADS:
+            thread = threading.Thread(target=self._work, name="fetch-lookup", daemon=True)
+            try:
+                thread.start()
+                self._threads.append(thread)
+            except RuntimeError as error:  # the system's thread limit: those that run will do
+                if not self._threads:
+                    answer.set_exception(Fault("local_memory", str(error)))
+                    return
+        self._asked[name] = [(answer, port)]
+        self._todo.append(name)
+        self._change.notify()
+
+    def _work(self) -> None:
+        while True:
+            with self._change:
+                self._idle += 1
+                self._change.wait_for(lambda: self._todo or self._closed)
+                self._idle -= 1
+                if self._closed:
+                    return
+                name = self._todo.popleft()
+            found = _look_up(name, self.family)
+            with self._change:
+                if isinstance(found, tuple):
+                    self._kept.pop(name, None)
+                    if len(self._kept) >= NAMES:
+                        del self._kept[next(iter(self._kept))]  # the oldest
+                    self._kept[name] = (time.monotonic() + KEPT, found)
+                waiting = self._asked.pop(name, [])
+            for answer, port in waiting:
+                self._give(answer, found, port)
+
+    def _give(self, answer: Answer, found: tuple[Address, ...] | Fault, port: int) -> None:
+        if not answer.set_running_or_notify_cancel():
+            return  # nobody waits any more
+        if isinstance(found, tuple):
+            allowed = [(f, at) for f, at in found if not (self.deny_private and private(at[0]))]
+            if allowed:
+                answer.set_result(tuple((family, (at[0], port, *at[2:])) for family, at in allowed))
+                return
+            found = Fault("blocked_address", f"{found[0][1][0]} is not a public address (--deny-private)")
+        answer.set_exception(found)
+
+
+def _literal(host: str) -> bool:
+    """Whether the host is an address already."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _look_up(name: str, family: int) -> tuple[Address, ...] | Fault:
+    flags = socket.AI_NUMERICHOST if _literal(name) else 0
+    try:
+        # As bytes: a str would go through the idna codec, which the URL has passed already.
+        rows = socket.getaddrinfo(name.encode("ascii"), None, family, socket.SOCK_STREAM, 0, flags)
+        return tuple(dict.fromkeys((int(row[0]), row[4]) for row in rows))
+    except Exception as error:  # noqa: BLE001
+        if flags and isinstance(error, socket.gaierror):
+            return Fault("dns_no_address", f"{name} is not of the address family asked for")
+        return lookup_fault(error)

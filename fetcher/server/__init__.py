@@ -1,0 +1,61 @@
+"""The embedded test site: sizes, delays, codings, redirects, faults and a small linked site, on loopback.
+
+`site()` runs it in a process of its own, so that it neither shares the loop nor counts into the CPU time of
+what it serves; `run()` is the same in this process, for `fetch serve`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from fetcher.errors import LocalFault
+
+PATIENCE = 2.0  # seconds the child has to end by itself
+
+
+class Base(str):
+    """The base URL of a running site, such as "http://127.0.0.1:8000"; `pid` is its process."""
+
+    __slots__ = ("pid",)  # a str takes no other attributes
+    pid: int
+
+
+def run(host: str = "127.0.0.1", port: int = 0, ready: Callable[[str], None] | None = None) -> None:
+    """Serve until interrupted; `ready` hears the base URL once it listens. Port 0: any free one.
+
+    Raises UsageError when it cannot listen there.
+    """
+    from fetcher.server.listen import run
+
+    run(host, port, ready)
+
+
+@contextmanager
+def site(port: int = 0) -> Iterator[Base]:
+    """The site as a process of its own on 127.0.0.1: its base URL. It ends with the context, or with us."""
+    child = subprocess.Popen(  # noqa: S603 - this interpreter, this package
+        [sys.executable, "-m", "fetcher.server", str(port)],
+        stdin=subprocess.PIPE,  # the leash: it closes when we end, however we end
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    try:
+        line = child.stdout.readline().strip()
+        if not line:
+            raise LocalFault("the embedded test site did not start; what it said is on stderr")
+        base = Base(line)
+        base.pid = child.pid
+        yield base
+    finally:
+        child.stdin.close()
+        child.stdout.close()
+        try:
+            child.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()

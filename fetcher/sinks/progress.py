@@ -1,0 +1,94 @@
+"""One live status line on a terminal: done, rate, errors, time left; it never breaks a result line."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO, Final
+
+from fetcher.model import Result
+from fetcher.sinks import Write
+from fetcher.tally import Tally
+
+SUFFIXES: tuple[str, ...] = ()
+EVERY: Final = 0.2  # seconds between two drawings: results are counted, never drawn one by one
+WINDOW: Final = 25  # drawings the rate is taken over
+
+
+@contextmanager
+def sink(out: BinaryIO, columns: tuple[str, ...]) -> Iterator[Write]:  # noqa: ARG001
+    """Count all results and show how many there are."""
+    tally, progress = Tally(), Progress(out)
+
+    def write(results: Sequence[Result]) -> None:
+        tally.add(results)
+        progress.draw(tally, None)
+
+    yield write
+    progress.clear()
+
+
+class Progress:
+    """Draws on `out`; `clear` before anything else is written to the same terminal."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self.out = out
+        self._drawn = False
+        self._next = 0.0
+        self._past: deque[tuple[float, int]] = deque(maxlen=WINDOW)
+
+    def draw(self, tally: Tally, total: int | None, note: str = "") -> None:
+        """Show where the run is, if the last drawing is long enough ago."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + EVERY
+        self._past.append((now, tally.done))
+        text = status(tally, total, self._rate(), note)
+        self._write("\r\x1b[K" + text[: max(_columns(self.out) - 1, 10)])
+        self._drawn = True
+
+    def clear(self) -> None:
+        """Take the line away; the next drawing brings it back at once."""
+        if self._drawn:
+            self._write("\r\x1b[K")
+            self._drawn = False
+            self._next = 0.0 if self._next - time.monotonic() < EVERY / 2 else self._next
+
+    def _write(self, text: str) -> None:
+        self.out.write(text.encode("ascii", "replace"))
+        self.out.flush()
+
+    def _rate(self) -> float:
+        (then, before), (now, done) = self._past[0], self._past[-1]
+        return (done - before) / (now - then) if now > then else 0.0
+
+
+def status(tally: Tally, total: int | None, rate: float, note: str = "") -> str:
+    """The status line as text, without any control sequence."""
+    of = f"/{total:,}" if total is not None else " so far"
+    parts = [f"{tally.done:,}{of}", f"{rate:,.0f}/s"]
+    if tally.failed:
+        parts.append(f"{tally.failed:,} failed")
+    if total is not None and rate > 0 and total > tally.done:
+        parts.append(f"{_clock((total - tally.done) / rate)} left")
+    if total:
+        filled = int(20 * tally.done / total)
+        parts.insert(0, "[" + "=" * filled + " " * (20 - filled) + "]")
+    return "  ".join([*parts, note] if note else parts)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _columns(out: BinaryIO) -> int:
+    try:
+        return os.get_terminal_size(out.fileno()).columns or 80
+    except OSError:
+        return 80

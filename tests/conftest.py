@@ -1,0 +1,134 @@
+"""What every test may ask for, and the rule for skips: in CI only those that `skips.toml` names."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import threading
+import time
+import tomllib
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def corpora() -> Path:
+    """The folder of shared test data; the test skips where FETCH_CORPORA is not set."""
+    where = os.environ.get("FETCH_CORPORA")
+    if not where:
+        pytest.skip("FETCH_CORPORA is not set")
+    folder = Path(where)
+    assert folder.is_dir(), f"FETCH_CORPORA names no folder: {where}"
+    return folder
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of 127.0.0.1 where nothing listens just now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[str]:
+    """The base URL of the embedded test site."""
+    from fetcher.server import site as start
+
+    with start() as base:
+        yield base
+
+
+@pytest.fixture
+def leaves_nothing() -> Iterator[None]:
+    """Fails a test that leaves a thread, a child process or a socket behind for more than 1 s.
+
+    Ask for it first: what is asked for after it has been torn down when it looks.
+    """
+    before = _traces().keys()
+    yield
+    until = time.monotonic() + 1.0
+    while (left := _traces().keys() - before) and time.monotonic() < until:
+        time.sleep(0.02)
+    now = _traces()
+    assert not left, f"left behind: {', '.join(now.get(key, key) for key in sorted(left))}"
+
+
+def _traces() -> dict[str, str]:
+    """Every thread, child process and socket of this process, described. Without /proc: threads only."""
+    found = {f"thread {one.native_id}": f"thread {one.name}" for one in threading.enumerate()}
+    for task in Path("/proc/self/task").glob("*/children"):
+        try:
+            children = task.read_text().split()
+        except OSError:  # the thread has gone
+            continue
+        for child in children:
+            command = _command(child)
+            # The one process that multiprocessing keeps until the interpreter ends.
+            if "multiprocessing.resource_tracker" not in command:
+                found[f"process {child}"] = f"process {child} ({command or 'zombie'})"
+    for descriptor in Path("/proc/self/fd").glob("*"):
+        try:
+            target = str(descriptor.readlink())
+        except OSError:
+            continue
+        if target.startswith("socket:"):
+            found[target] = target
+    return found
+
+
+def _command(process: str) -> str:
+    """The command line of a process; empty once it has ended."""
+    try:
+        words = Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return ""
+    return words.replace(b"\0", b" ").decode(errors="replace").strip()[:100]
+
+
+class Skips:
+    """Watches skips; in CI one that `skips.toml` does not name fails the run."""
+
+    def __init__(self, allowed: list[dict[str, str]]) -> None:
+        self.allowed = allowed
+        self.refused: dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.look(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self.look(report)
+
+    def look(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        if not report.skipped or hasattr(report, "wasxfail"):
+            return
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reason = reason.removeprefix("Skipped: ")
+        if not any(
+            re.fullmatch(one["reason"], reason) and fnmatch(report.nodeid, one.get("tests", "*"))
+            for one in self.allowed
+        ):
+            self.refused[report.nodeid] = reason
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.refused and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for test, reason in sorted(self.refused.items()):
+            terminalreporter.write_line(
+                f"SKIPPED IN CI, but not named in tests/skips.toml: {test}: {reason}", red=True
+            )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # With xdist only the process that reports decides; the workers do not.
+    if os.environ.get("CI") == "true" and not hasattr(config, "workerinput"):
+        allowed = tomllib.loads((HERE / "skips.toml").read_text(encoding="utf-8")).get("skip", [])
+        config.pluginmanager.register(Skips(allowed), "fetch-skips")

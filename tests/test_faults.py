@@ -1,0 +1,130 @@
+"""A list with one of every trouble: one line each as completed, the right kind, the others unharmed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fetcher import engines, menu
+from fetcher.errors import UsageError
+from tests.certificates import tls
+from tests.servers import answers, closed_port, hanging, raw, response
+
+
+@pytest.fixture(params=menu.names(engines))
+def engine(request: pytest.FixtureRequest) -> str:
+    try:
+        engines.pick(request.param)
+    except UsageError as missing:
+        pytest.skip(str(missing))
+    return str(request.param)
+
+
+def test_one_of_every_trouble(engine: str, site: str, tmp_path: Path) -> None:
+    good, bad = tls("good"), tls("wrong_host")
+    expired, selfish = tls("expired"), tls("self_signed")
+    answer = answers(response(b"ok"))
+    with (
+        closed_port() as closed,
+        hanging() as silent,
+        raw(answer, good.context) as secure,
+        raw(answer, bad.context) as named,
+        raw(answer, expired.context) as old,
+        raw(answer, selfish.context) as own,
+    ):
+        wanted = {
+            "http://some-made-up-domain.invalid/": "dns_not_found",
+            f"http://127.0.0.1:{closed}/": "connect_refused",
+            silent.url: "read_timeout",
+            f"{site}/status/404": 404,
+            f"{site}/status/500": 500,
+            f"{site}/redirect-loop": "redirect_loop",
+            f"{site}/truncated/1000": "truncated",
+            secure.url: 200,
+            named.url: "tls_hostname",
+            old.url: "tls_expired",
+            own.url: "tls_self_signed",
+            f"{site}/bytes/1000": 200,
+            f"{site}/gzip/1000": 200,
+            "ftp://example.org/": "unsupported_scheme",
+            "http://a..b/": "invalid_url",
+        }
+        listed = tmp_path / "urls.txt"
+        listed.write_text("\n".join(wanted))
+        words = [listed, "-e", engine, "--json", "--timeout", "2", "--retries", "0", "--cacert", good.cacert]
+        env = {key: value for key, value in os.environ.items() if not key.startswith("FETCH_")}
+        done = subprocess.run(
+            [sys.executable, "-m", "fetcher", *words], capture_output=True, timeout=60, env=env, check=False
+        )
+    assert done.returncode == 1
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    seen = {record["url"]: record["error"] or record["status"] for record in records}
+    assert len(records) == len(wanted)
+    assert seen == wanted
+    assert b"Traceback" not in done.stderr
+    assert b"lines read = 3 ok + 12 failed" in done.stderr
+    assert all(record["message"] for record in records if record["error"])
+
+
+@pytest.mark.xdist_group("quiet")
+def test_10000_rows_of_a_hanging_host_cost_1000_fast_rows_nothing(site: str, tmp_path: Path) -> None:
+    """The fast rows stand behind the slow ones in the list, and are done within a second of running alone."""
+    with hanging() as silent:
+        port = site.rpartition(":")[2]
+        fast = [f"http://127.0.0.{n % 40 + 2}:{port}/bytes/{n}" for n in range(1000)]
+        settings = ["--per-host", "8", "--timeout", "30", "--retries", "0", "-q", "--json"]
+        resolve = [w for n in range(40) for w in ("--resolve", f"127.0.0.{n + 2}:{port}:127.0.0.1")]
+        listed = tmp_path / "urls.txt"
+        listed.write_text("\n".join([f"{silent.url}{n}" for n in range(10_000)] + fast))
+        words = [sys.executable, "-m", "fetcher", str(listed), *settings, *resolve]
+        seen = 0
+        with subprocess.Popen(words, stdout=subprocess.PIPE) as child:
+            assert child.stdout is not None
+            for line in child.stdout:
+                seen += json.loads(line)["status"] == 200
+                if seen == 1000:
+                    break
+            child.kill()
+    assert seen == 1000
+
+
+MEASURE = """
+import resource, sys
+from pathlib import Path
+import fetcher
+site, engine, count, hosts = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+port = site.rpartition(":")[2]
+def urls():
+    for n in range(count):
+        yield f"http://h{n * hosts // count}.test:{port}/bytes/{n % 100}"
+given = tuple((f"h{n}.test", int(port), "127.0.0.1") for n in range(hosts))
+done = sum(1 for result in fetcher.fetch(urls(), engine=engine, resolve=given, per_host=8) if result.ok)
+peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+print(done, peak.split()[1])
+"""
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("hosts", [1, 200])
+def test_memory_does_not_grow_with_the_list(engine: str, site: str, hosts: int) -> None:
+    """Peak RSS at 100,000 URLs within 5 MB of that at 10,000, also for a list sorted by host."""
+    peaks = []
+    for count in (10_000, 100_000):
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURE, site, engine, str(count), str(hosts)],
+            capture_output=True,
+            text=True,
+            timeout=850,
+            check=True,
+        )
+        ok, peak = map(int, done.stdout.split())
+        assert ok == count
+        peaks.append(peak)
+    print(f"{engine}, {hosts} hosts: {peaks[0]:,} kB at 10,000, {peaks[1]:,} kB at 100,000")
+    assert peaks[1] - peaks[0] < 5 * 1024
