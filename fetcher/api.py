@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -30,6 +31,8 @@ def fetch(
     """
     wanted = _options(options, settings)
     with Run(_inlet(urls), engine, wanted, Outbox()) as run:
+        if run.warning:
+            warnings.warn(run.warning, RuntimeWarning, stacklevel=2)
         yield from run
 
 

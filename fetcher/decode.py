@@ -11,7 +11,7 @@ from functools import cache
 from typing import Final
 
 from fetcher.errors import Fault
-from fetcher.layers import KINDS, PIECE, Layer, library, undo
+from fetcher.layers import KINDS, PIECE, Layer, coder, undo
 
 LAYERS: Final = 5
 NAMES: Final = {"x-gzip": "gzip"}  # RFC 9110 8.4.1.3
@@ -39,7 +39,7 @@ def accept_encoding() -> str:
 
 def decodable(name: str) -> bool:
     """Whether this coding can be undone here; br and zstd need a library."""
-    return name in ("gzip", "deflate") or (name in KINDS and library(name) is not None)
+    return name in ("gzip", "deflate") or (name in KINDS and coder(name) is not None)
 
 
 class Decoder:

@@ -18,7 +18,7 @@ WINDOW: Final = 23  # log2 of the largest zstd window, 8 MiB: RFC 9659
 
 
 @cache
-def library(name: str) -> ModuleType | None:
+def coder(name: str) -> ModuleType | None:
     """The library for br or zstd that can stop at a bound: of brotli since 1.2."""
     for module in {"br": ("brotli",), "zstd": ("compression.zstd", "backports.zstd")}[name]:
         try:
@@ -102,7 +102,7 @@ class _Zstd(_Streams):
 
     def __init__(self) -> None:
         super().__init__()
-        self._library = cast(Any, library("zstd"))
+        self._library = cast(Any, coder("zstd"))
         self.error = self._library.ZstdError
 
     def new(self) -> Any:
@@ -152,7 +152,7 @@ class _Brotli(Layer):
 
     def __init__(self) -> None:
         super().__init__()
-        brotli = cast(Any, library("br"))
+        brotli = cast(Any, coder("br"))
         self.error = brotli.error
         self._stream = brotli.Decompressor()
 

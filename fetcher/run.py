@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from fetcher import engines
+from fetcher.descriptors import fit
 from fetcher.drive import Spent, drive
 from fetcher.engines import Engine
 from fetcher.feeds import Feed
@@ -47,7 +48,8 @@ class Run:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         module = engines.pick(engine)
-        options.concurrency = options.concurrency or module.CONCURRENCY
+        each = 2 if options.save else 1
+        options.concurrency, self.warning = fit(options.concurrency or module.CONCURRENCY, each)
         self.name = engine
         self.options = options
         self.outbox = outbox
@@ -59,7 +61,6 @@ class Run:
         self.limits, self.feed = chain(self.rows, options)
         self.spent: Spent = {}
         self.engine: Engine | None = None
-        self.cpu = 0.0  # seconds that the engine's own processes have used; set at the end
         self._module = module
         self._inlet = inlet
         self._clock = clock
@@ -126,7 +127,6 @@ class Run:
                 except BaseException:
                     engine.cancel()
                     raise
-            self.cpu = engine.cpu
         except BaseException as error:  # noqa: BLE001  (raised in the caller's thread by `results`)
             self._error = error
         finally:

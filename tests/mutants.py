@@ -46,8 +46,6 @@ class Named:
 
 
 class Mutant:
-    cpu = 0.0
-
     def __init__(self, inner, options):
         self.inner = inner
         self.options = options

@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -195,6 +195,29 @@ def answers(*responses: bytes, close: bool = False) -> Script:
             conn.sendall(answer)
             if close:
                 return
+
+    return script
+
+
+def by_path(table: Mapping[str, bytes | Sequence[bytes]], pause: float = 0.02) -> Script:
+    """A script that answers each path with what the table holds for it.
+
+    Bytes: the connection is kept. A sequence of parts: each is a write of its own, `pause` seconds apart,
+    then our side is shut down, and what the client still says there is not answered.
+    """
+
+    def script(conn: socket.socket, _n: int) -> None:
+        while request := read_request(conn):
+            answer = table[request.split(b" ", 2)[1].decode("ascii")]
+            if isinstance(answer, bytes):
+                conn.sendall(answer)
+                continue
+            for number, part in enumerate(answer):
+                time.sleep(pause if number else 0)
+                conn.sendall(part)
+            conn.shutdown(socket.SHUT_WR)
+            hold(conn)
+            return
 
     return script
 

@@ -458,7 +458,7 @@ def test_fresh_asks_for_a_new_connection(loop_kind: str) -> None:
 
 
 def test_idle_connections_are_bounded(loop_kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "most_idle", lambda _: 4)
+    monkeypatch.setattr("fetcher.descriptors.idle", lambda _: 4)
     with serving(forever(OK)) as server, engine_module.engine(Options()) as engine:
         for row in range(24):
             request = make(server.url + "/")
@@ -471,13 +471,6 @@ def test_idle_connections_are_bounded(loop_kind: str, monkeypatch: pytest.Monkey
         engine.wait(0.1)
         assert len(server.open) == 4
         assert sum(map(len, engine.pool._conns.values())) == 4
-
-
-def test_most_idle_stays_below_the_descriptor_limit() -> None:
-    resource = pytest.importorskip("resource")
-    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    assert 1 <= engine_module.most_idle(64) <= 1024
-    assert soft == resource.RLIM_INFINITY or engine_module.most_idle(10**6) <= soft // 2
 
 
 # When it fails.

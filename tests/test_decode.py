@@ -114,10 +114,10 @@ def test_what_is_asked_for_can_be_undone() -> None:
 @pytest.fixture
 def fresh() -> Iterator[None]:
     """Look for the libraries anew, and once more afterwards."""
-    for cached in (layers.library, decode.accept_encoding):
+    for cached in (layers.coder, decode.accept_encoding):
         cached.cache_clear()
     yield
-    for cached in (layers.library, decode.accept_encoding):
+    for cached in (layers.coder, decode.accept_encoding):
         cached.cache_clear()
 
 

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from fetcher.decode import accept_encoding
 from fetcher.errors import LocalFault, UsageError
 from fetcher.model import Options, Result, columns
 from fetcher.outbox import Outbox
@@ -49,6 +50,8 @@ def watch(inputs: list[str], values: dict[str, Any], options: Options) -> int:
         progress = None
         if not (values["quiet"] or values["no_progress"]) and sys.stderr and sys.stderr.isatty():
             progress = Progress(sys.stderr.buffer)
+        if run.warning:
+            print(f"fetch: {run.warning}", file=sys.stderr)
         with run:
             while (batch := run.results(GLANCE)) is not None:
                 if progress and (batch or signals):
@@ -58,9 +61,10 @@ def watch(inputs: list[str], values: dict[str, Any], options: Options) -> int:
                     progress.draw(tally, run.rows.total, "stopping" if outbox.stop_at is not None else "")
         if progress:
             progress.clear()
-    seconds, cpu = time.monotonic() - began, _cpu() + run.cpu
+    seconds, cpu = time.monotonic() - began, _cpu()
     left = run.rows.rows - tally.done
-    facts = Facts(seconds, cpu, run.rows.skipped, left, run.limited_by(seconds, cpu))
+    limit = run.limited_by(seconds, cpu)
+    facts = Facts(seconds, cpu, run.rows.skipped, left, limit, accept_encoding(), run.limits.full)
     if values["summary"]:
         _write_summary(values["summary"], totals(tally, facts))
     if not values["quiet"] and not out.broken:
@@ -88,7 +92,7 @@ class Stdout:
             coding = sys.stdout.encoding or "utf-8"
             write = stack.enter_context(lines.sink(raw, shown, terminal=tty, color=color, encoding=coding))
         self._write: Write = _failures(write) if values["errors"] else write
-        self.queued = not stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
+        self.queued = _may_block(sys.stdout.fileno())
         self.fast: list[Write] = [] if self.queued else [self._write]
 
     def write(self, batch: Sequence[Result], run: Run, *, others: bool) -> None:
@@ -108,6 +112,12 @@ def _write_summary(path: str, data: dict[str, Any]) -> None:
         Path(path).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise LocalFault(f"--summary {path}: {error.strerror}") from error
+
+
+def _may_block(descriptor: int) -> bool:
+    """Whether a write there may have to wait for a reader: all but files and /dev/null."""
+    facts = os.fstat(descriptor)
+    return not stat.S_ISREG(facts.st_mode) and not os.path.samestat(facts, Path(os.devnull).stat())
 
 
 def _failures(write: Write) -> Write:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -30,6 +31,8 @@ def get(inputs: list[str] | None, **values: Any) -> None:
     """
     from fetcher.cli._watch import watch
 
+    if values["debug"]:
+        versions()
     raise typer.Exit(guarded(lambda: watch(inputs or [], values, options(values)), debug=values["debug"]))
 
 
@@ -59,6 +62,16 @@ def guarded(work: Any, *, debug: bool) -> int:
         if debug:
             raise
         return _say(f"a bug in fetch ({type(error).__name__}: {error}): report it with what --debug shows", 4)
+
+
+def versions() -> None:
+    """What a report of a bug should say, on standard error."""
+    from fetcher import __version__
+    from fetcher.cli.engines import command as listing
+
+    with redirect_stdout(sys.stderr):
+        print(f"fetch {__version__}")
+        listing()
 
 
 def _say(what: object, code: int) -> int:

@@ -40,10 +40,6 @@ class Engine(Protocol):
     def width(self) -> int:
         """How many attempts can truly run at once. The loop never submits more."""
 
-    @property
-    def cpu(self) -> float:
-        """CPU seconds (user and system) that processes of the engine's own have used; 0.0 if it has none."""
-
     def submit(self, request: Request) -> None:
         """Take this attempt on. Never blocks, never raises."""
 

@@ -19,6 +19,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import PoolManager
 
+from fetcher import descriptors
 from fetcher.engines._connection import Pool, PoolTLS, Wired
 from fetcher.engines._exchange import Exchange
 from fetcher.engines._faults import kind_of
@@ -116,14 +117,7 @@ class Attempts:
 
 def kept(workers: int) -> int:
     """How many idle connections one of so many workers of this process may keep."""
-    try:
-        import resource
-
-        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    except ImportError:  # Windows
-        limit = 2048
-    room = KEPT * workers if limit < 0 else limit // 2
-    return max(1, min(KEPT, room // workers))
+    return max(1, min(KEPT, descriptors.idle(workers) // workers))
 
 
 class Workers:

@@ -31,8 +31,6 @@ class Answer:
 class Scripted:
     """An engine and the clock it lives by."""
 
-    cpu = 0.0
-
     def __init__(self, script: Callable[[Request], Answer], width: int = 64) -> None:
         self.script = script
         self.width = width

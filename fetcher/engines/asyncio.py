@@ -18,6 +18,7 @@ from functools import cached_property, partial
 from socket import SO_ERROR, SOL_SOCKET, socket
 from typing import Any, Final
 
+from fetcher import descriptors
 from fetcher.engines import _tls
 from fetcher.engines._aiohttp import Connector
 from fetcher.engines._aiowire import Shaking
@@ -74,21 +75,8 @@ async def sock_connect(loop: asyncio.AbstractEventLoop, sock: socket, address: A
         raise OSError(error, os.strerror(error))
 
 
-def most_idle(width: int) -> int:
-    """How many idle connections to keep: enough for all slots in turn, and half the descriptors at most."""
-    wanted = max(1024, 4 * width)
-    try:
-        import resource
-    except ImportError:  # Windows
-        return wanted
-    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return wanted if soft == resource.RLIM_INFINITY else max(min(wanted, soft // 2), 1)
-
-
 class _Asyncio:
     """See the contract in `fetcher.engines`."""
-
-    cpu = 0.0  # no processes of its own
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -99,7 +87,7 @@ class _Asyncio:
             connector = partial(
                 Connector, self.loop, self.resolver, proxy=options.proxy, tls=lambda: self._tls
             )
-            self.pool = connector(most_idle=most_idle(self.width))
+            self.pool = connector(most_idle=descriptors.idle(self.width))
             self.single = connector(most_idle=0)  # for Request.fresh
         except BaseException:
             self.loop.close()

@@ -88,7 +88,10 @@ class Retry:
             request.tries -= 1
             return now
         if self._policy is None:
-            self._policy = _Policy(self.options.retries)
+            try:
+                self._policy = _Policy(self.options.retries)
+            except OSError:  # the failure may be that no descriptor is left, not even for this import
+                return now + FIRST if request.tries <= self.options.retries else None
         pause = self._policy.ask(request.tries, result)
         if pause is None:
             return None

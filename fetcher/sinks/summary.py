@@ -23,6 +23,8 @@ class Facts:
     skipped: Counter[str] = field(default_factory=Counter)
     left: int = 0  # rows read that got no record
     limit: str = ""  # one sentence on what limited the run
+    codings: str = ""  # what was offered in Accept-Encoding
+    full: tuple[tuple[str, int], ...] = ()  # hosts whose waiting rows filled the look-ahead: (host, rows)
 
 
 @contextmanager
@@ -43,13 +45,19 @@ def text(tally: Tally, facts: Facts | None) -> str:
     ]
     if kinds:
         lines.append("  " + "   ".join(kinds))
-    lines.append(f"  {tally.wire:,} B received, {tally.decoded:,} B decoded")
+    offered = f" ({facts.codings})" if facts and facts.codings else ""
+    lines.append(f"  {tally.wire:,} B received, {tally.decoded:,} B decoded{offered}")
     if facts and tally.done:
         rate = tally.done / seconds if seconds else 0.0
         lines[-1] += f"   {rate:,.1f} URLs/s   {_short(facts.cpu / tally.done)} CPU per URL"
     slow = tally.slowest()
     if slow:
         lines.append("  slowest: " + "   ".join(f"{host} {seconds:.2f} s" for host, seconds in slow))
+    if facts and facts.full:
+        hosts = ", ".join(f"{host} ({count:,} rows)" for host, count in facts.full)
+        lines.append(
+            f"  reading ahead stopped for a while: waiting rows of {hosts}; a shuffled list mixes hosts"
+        )
     if facts and facts.limit:
         lines.append(f"  {facts.limit}")
     if facts:

@@ -1,0 +1,67 @@
+"""Odd responses, mutated at random: what nobody has thought of must not divide the engines either."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fetcher import engines, menu
+from fetcher.errors import UsageError
+from fetcher.model import Result
+from tests.contracts.test_traps import Odd, ask_odd, judged, never_cut, odd_cases
+from tests.test_framing import mutate
+
+SAME = 0.999  # of the mutations: ok, status, size and wire size
+SAME_KIND = 0.99
+KNOWN = 20261122  # the seed of the default run
+
+
+@pytest.fixture(params=menu.names(engines))
+def name(request: pytest.FixtureRequest) -> str:
+    try:
+        engines.pick(request.param)
+    except UsageError as missing:
+        pytest.skip(str(missing))
+    return str(request.param)
+
+
+def mutations(cases: list[Odd], count: int, seed: int) -> Iterator[Odd]:
+    """So many mutations of these cases, in two parts where the cut falls that way."""
+    chance = random.Random(seed)
+    for number in range(count):
+        case = chance.choice(cases)
+        data = mutate(b"".join(case.parts), chance)
+        at = chance.randrange(len(data) + 1)
+        parts = [data[:at], data[at:]] if chance.random() < 0.1 else [data]
+        yield Odd(f"{number} of {case.id}", [part for part in parts if part])
+
+
+def known(result: Result) -> tuple[bool, int | None, int | None, int | None]:
+    return result.ok, result.status, result.size, result.wire_size
+
+
+@pytest.mark.parametrize("fresh", [True, False], ids=["fresh", "pooled"])
+@pytest.mark.parametrize("count", [40, pytest.param(600, marks=pytest.mark.long)])
+def test_mutations_are_told_alike(name: str, corpora: Path, count: int, *, fresh: bool) -> None:
+    """One run an engine. Each is held against the one judge of the raw bytes, so all against each other."""
+    seed = KNOWN if count == 40 else random.SystemRandom().getrandbits(32)
+    print(f"seed {seed}")  # shown if it fails
+    cases = list(mutations(odd_cases(corpora)[0], count, seed))
+    results = ask_odd(name, cases, fresh=fresh, concurrency=4 if fresh else 1)  # also: no `internal`, no hang
+    never_cut(results)
+    wanted = [judged(b"".join(case.parts)) for case in cases]
+    differing = [
+        (case, known(result), known(want))
+        for case, result, want in zip(cases, results, wanted, strict=True)
+        if known(result) != known(want)
+    ]
+    assert len(differing) <= count * (1 - SAME), differing
+    kinds = [
+        (case, result.error, want.error)
+        for case, result, want in zip(cases, results, wanted, strict=True)
+        if result.error != want.error
+    ]
+    assert len(kinds) <= count * (1 - SAME_KIND), kinds
