@@ -10,7 +10,7 @@ from typing import Any
 
 from fetcher import headers
 from fetcher.errors import UsageError
-from fetcher.model import Options, Request, Result
+from fetcher.model import Options, Request, Result, check
 from fetcher.outbox import Outbox
 from fetcher.pump import Piece, Pump, Ready
 from fetcher.run import Run
@@ -43,7 +43,10 @@ async def afetch(
     loop = asyncio.get_running_loop()
     there = asyncio.Event()
     outbox = Outbox(notify=lambda: _tell(loop, there))
-    with Run(_inlet(urls), engine, _options(options, settings), outbox) as run:
+    wanted = _options(options, settings)
+    with Run(_inlet(urls), engine, wanted, outbox) as run:
+        if run.warning:
+            warnings.warn(run.warning, RuntimeWarning, stacklevel=2)
         while (batch := run.results(0)) is not None:
             for result in batch:
                 yield result
@@ -62,12 +65,14 @@ def _options(options: Options | None, settings: dict[str, Any]) -> Options:
         wanted = replace(options or Options(), **settings)
     except TypeError as error:
         raise UsageError(f"{str(error).rpartition(') ')[2]}: see the fields of fetcher.Options") from error
+    check(wanted)
     headers.check(wanted)
     return wanted
 
 
 def _inlet(urls: Iterable[str | Request]) -> Pump | Ready:
-    if isinstance(urls, str):
-        raise UsageError("fetch() takes a list of URLs, not one string: write [url]")
+    if isinstance(urls, (str, bytes)) or not hasattr(urls, "__iter__"):
+        what = "one string" if isinstance(urls, (str, bytes)) else type(urls).__name__
+        raise UsageError(f"fetch() takes an iterable of URLs, not {what}: write [url]")
     pieces: Iterator[Piece] = (("", url) for url in urls)
     return Ready(list(pieces)) if isinstance(urls, (list, tuple)) else Pump(pieces)

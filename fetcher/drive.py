@@ -20,7 +20,7 @@ BURST = 1000  # starts and refusals in one turn: a million bad lines must not ho
 
 
 # Seconds the loop waited, by what kept it from starting one more request: "slots" (all were busy), "reader"
-# (the outbox was full), "tail" (nothing was left to start), or the `why` of a feed's Wait.
+# (the outbox was full), "stop", "tail" (nothing was left to start), or the `why` of a feed's Wait.
 Spent = dict[str, float]
 
 
@@ -43,7 +43,7 @@ def drive(
             if running >= width:
                 break
             if not outbox.has_room(running):
-                why = "reader"
+                why = "reader" if outbox.stop_at is None else "stop"
                 break
             match feed.take(now := clock()):
                 case Request() as request:
@@ -70,4 +70,6 @@ def drive(
         running -= len(results)
         now = clock()
         spent[why] = spent.get(why, 0.0) + now - before
+        while options.deadline and (late := feed.late(now)) is not None:
+            outbox.put([late])
         outbox.put([heard for result in results if (heard := feed.done(result, now)) is not None])

@@ -8,12 +8,11 @@ no secrets and always travel.
 from __future__ import annotations
 
 import re
-import time
 from base64 import b64encode
 from typing import Final
 
 from fetcher.errors import Fault, UsageError
-from fetcher.model import Options, Pairs, Request, Result
+from fetcher.model import Options, Pairs, Request
 
 TRAVELLING: Final = ("user-agent", "accept", "accept-encoding")
 ABOUT_DATA: Final = ("content-type", "content-encoding", "content-language", "content-location")
@@ -33,70 +32,13 @@ REFUSED: Final = {
     "expect": "no interim answer is waited for",
     "proxy-authorization": "it would reach the server: give --proxy http://USER:PASSWORD@HOST:PORT",
 }
-COOKIES: Final = 50  # in one chain of hops (CVE-2022-32205)
-COOKIE_BYTES: Final = 8 * 1024
-COOKIE: Final = re.compile(r"[ \t]*([^\x00-\x20\x7f-\xff=;,\"]+)[ \t]*=[ \t]*([^\x00-\x1f\x7f;]*)").match
 
 
-def sent(request: Request, options: Options) -> Pairs:
-    """The complete fields after Host, in the order in which every engine sends them."""
-    plan = _plan(options)
-    own = f"{request.scheme}://{request.authority}" == request.origin
-    plain = not request.cookies and not (own and request.login) and not options.header_for
-    if plain and request.data is options.data and request.method == options.method:
-        if own:
-            return plan.first
-        if request.data is None and request.method in ("GET", "HEAD"):
-            return plan.common
-    given = [*plan.travelling, *(plan.own if own else ())]
-    given += [(name, value) for site, name, value in options.header_for if _is_at(request, site)]
-    if options.data is not None and request.data is None:  # a redirect has dropped the body
-        given = [pair for pair in given if pair[0].lower() not in ABOUT_DATA]
-    return _merged(plan.common, _ours(request, options, own), given)
+class Plan:
+    """What can be settled once for a run: the fields of most first requests and most hops among them.
 
-
-def check(options: Options) -> None:
-    """Refuse fields, methods and passwords that cannot be sent; bring method and origins into one form."""
-    if not TOKEN(options.method) or options.method.upper() == "CONNECT":
-        raise UsageError(f"--method {options.method!r} cannot be asked: use GET, HEAD, POST ...")
-    options.method = options.method.upper()
-    if options.auth and (":" not in options.auth or not TEXT(options.auth)):
-        raise UsageError("--auth needs USER:PASSWORD, with a colon and without control characters")
-    _field("--user-agent", "User-Agent", options.user_agent)
-    for name, value in options.header:
-        _field("--header", name, value)
-    for _, name, value in options.header_for:
-        _field("--header-for", name, value)
-    options.header_for = tuple((_site(site), name, value) for site, name, value in options.header_for)
-
-
-def kept(request: Request, result: Result) -> tuple[tuple[str, str, str], ...]:
-    """The cookies of this chain after this result: host-only, each for the one origin that set it."""
-    lines = [value for name, value in result.fields if name.lower() == "set-cookie"]
-    if not lines:
-        return request.cookies
-    site = f"{request.scheme}://{request.authority}"
-    jar = {(at, name): value for at, name, value in request.cookies}
-    for line in lines:
-        match = COOKIE(line)
-        if match is None:
-            continue
-        name, value = match[1], match[2].rstrip(" \t")
-        facts = _attributes(line)
-        if "secure" in facts and request.scheme != "https":
-            continue
-        if _is_over(facts):
-            jar.pop((site, name), None)
-        elif (site, name) in jar or len(jar) < COOKIES:
-            before = jar.get((site, name))
-            jar[site, name] = value
-            if sum(len(key[1]) + len(text) + 3 for key, text in jar.items()) > COOKIE_BYTES:
-                jar.pop((site, name)) if before is None else jar.update({(site, name): before})
-    return tuple((at, name, value) for (at, name), value in jar.items())
-
-
-class _Plan:
-    """What can be settled once for a run: the fields of most first requests and most hops among them."""
+    It holds secrets, so whoever asks for many requests keeps it, and it goes with him.
+    """
 
     __slots__ = ("common", "first", "options", "own", "travelling")
 
@@ -116,16 +58,63 @@ class _Plan:
         self.first = _merged(self.common, _ours(bare, options, own=True), (*self.travelling, *self.own))
 
 
-_plans: dict[int, _Plan] = {}  # by identity: Options are not changed once a run has begun
+def planned(given: Options | Plan) -> Plan:
+    """The plan of these options, if it is not one already."""
+    return given if isinstance(given, Plan) else Plan(given)
 
 
-def _plan(options: Options) -> _Plan:
-    plan = _plans.get(id(options))
-    if plan is None or plan.options is not options:
-        if len(_plans) > 8:
-            _plans.clear()
-        plan = _plans[id(options)] = _Plan(options)
-    return plan
+def sent(request: Request, given: Options | Plan) -> Pairs:
+    """The complete fields after Host, in the order in which every engine sends them."""
+    plan = planned(given)
+    options = plan.options
+    own = f"{request.scheme}://{request.authority}" == request.origin
+    plain = not (request.cookies or request.own or (own and request.login) or options.header_for)
+    if plain and request.data is options.data and request.method == options.method:
+        if own:
+            return plan.first
+        if request.data is None and request.method in ("GET", "HEAD"):
+            return plan.common
+    fields = [*plan.travelling, *(plan.own if own else ())]
+    fields += [(name, value) for site, name, value in options.header_for if _is_at(request, site)]
+    if request.own:  # of the run's and the caller's fields of one name, the caller's are meant for this URL
+        theirs = [pair for pair in request.own if own or pair[0].lower() in TRAVELLING]
+        names = {name.lower() for name, _ in theirs}
+        fields = [*(pair for pair in fields if pair[0].lower() not in names), *theirs]
+    turned = bool(request.asked) and request.asked[0][0] != request.method
+    if request.data is None and (turned or options.data is not None):  # a redirect has dropped the body
+        fields = [pair for pair in fields if pair[0].lower() not in ABOUT_DATA]
+    return _merged(plan.common, _ours(request, options, own), fields)
+
+
+def check(options: Options) -> None:
+    """Refuse fields, methods and passwords that cannot be sent; bring method and origins into one form."""
+    options.method = _method("--method", options.method)
+    if options.auth and (":" not in options.auth or not TEXT(options.auth)):
+        raise UsageError("--auth needs USER:PASSWORD, with a colon and without control characters")
+    _field("--user-agent", "User-Agent", options.user_agent)
+    for name, value in options.header:
+        _field("--header", name, value)
+    for _, name, value in options.header_for:
+        _field("--header-for", name, value)
+    options.header_for = tuple((_site(site), name, value) for site, name, value in options.header_for)
+
+
+def check_own(request: Request) -> None:
+    """Refuse what a caller's Request cannot be sent with; bring its method into one form. Raises Fault."""
+    try:
+        request.method = _method("Request.method", request.method)
+        pairs = request.own
+        if not isinstance(pairs, (tuple, list)) or any(
+            not isinstance(pair, (tuple, list)) or len(pair) != 2 for pair in pairs
+        ):
+            raise UsageError("Request.headers is no tuple of (name, value)")
+        for name, value in pairs:
+            _field("Request.headers", name, value)
+    except UsageError as error:
+        raise Fault("invalid_url", str(error)) from error
+    if request.data is not None and not isinstance(request.data, bytes):
+        raise Fault("invalid_url", f"Request.data is {type(request.data).__name__}, not bytes: encode it")
+    request.own = tuple((name, value) for name, value in pairs)
 
 
 def _ours(request: Request, options: Options, own: bool) -> list[tuple[str, str]]:
@@ -164,7 +153,15 @@ def _is_at(request: Request, site: str) -> bool:
     return site == f"{request.scheme}://{request.authority}"
 
 
+def _method(option: str, method: str) -> str:
+    if not isinstance(method, str) or not TOKEN(method) or method.upper() == "CONNECT":
+        raise UsageError(f"{option} {method!r} cannot be asked: use GET, HEAD, POST ...")
+    return method.upper()
+
+
 def _field(option: str, name: str, value: str) -> None:
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise UsageError(f"{option} {name!r}: give name and value as str")
     if not TOKEN(name):
         raise UsageError(f"{option} {name!r} is no field name: write 'NAME: VALUE'")
     if name.lower() in REFUSED:
@@ -183,24 +180,3 @@ def _site(text: str) -> str:
     if urls.origin(href) + "/" != href:
         raise UsageError(f"--header-for {urls.mask(text)}: give an origin, such as {urls.origin(href)}")
     return urls.origin(href)
-
-
-def _attributes(line: str) -> dict[str, str]:
-    parts = (part.partition("=") for part in line.split(";")[1:])
-    return {name.strip().lower(): value.strip() for name, _, value in parts}
-
-
-def _is_over(facts: dict[str, str]) -> bool:
-    """Whether a cookie is deleted by its Max-Age, or else by its Expires (RFC 6265 5.3)."""
-    age = facts.get("max-age", "")
-    if re.fullmatch(r"-?[0-9]+", age):
-        return age.startswith("-") or not age.strip("0")
-    if "expires" not in facts:
-        return False
-    from email.utils import mktime_tz, parsedate_tz
-
-    try:
-        when = parsedate_tz(facts["expires"])
-        return when is not None and mktime_tz(when) <= time.time()
-    except (ValueError, OverflowError):
-        return False

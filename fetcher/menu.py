@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import pkgutil
+import threading
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from fetcher.errors import UsageError
+from fetcher.errors import LocalFault, UsageError
 
 # Import name -> the extra that brings it. Only libraries outside the core are named here.
 EXTRAS: Final = {
@@ -30,6 +31,10 @@ EXTRAS: Final = {
 }
 
 
+# Two threads that import requests by different doors at the same time see it half made.
+IMPORTING: Final = threading.RLock()
+
+
 def names(folder: ModuleType) -> list[str]:
     """The entries of a folder, sorted, without importing them."""
     return sorted(m.name for m in pkgutil.iter_modules(folder.__path__) if not m.name.startswith("_"))
@@ -38,13 +43,16 @@ def names(folder: ModuleType) -> list[str]:
 def pick(folder: ModuleType, name: str) -> ModuleType:
     """The module `name` of `folder`. Raises UsageError for an unknown name or a missing library."""
     known = names(folder)
+    if not known:
+        raise LocalFault(f"{folder.__name__} cannot be listed: no file can be opened any more (ulimit -n)")
     if name not in known:
         word = folder.__name__.rpartition(".")[2].removesuffix("s")
         close = get_close_matches(name, known, 1)
         hint = f"did you mean {close[0]}?" if close else f"choose one of: {', '.join(known)}"
         raise UsageError(f"there is no {word} named {name!r}: {hint}")
     try:
-        return import_module(f"{folder.__name__}.{name}")
+        with IMPORTING:
+            return import_module(f"{folder.__name__}.{name}")
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("fetcher"):
             raise

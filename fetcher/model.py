@@ -1,4 +1,4 @@
-"""What is asked and what came back: Request, Result, Options.
+"""What is asked and what came back: Request and Result.
 
 A Request carries its own history through hops and retries; a Result points back at it. So no part between
 the list and the record keeps a table of what is in flight (but `feeds.limits`, which counts per host).
@@ -10,47 +10,15 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
-Pairs = tuple[tuple[str, str], ...]  # header fields in the order they are sent
+from fetcher.options import Options as Options
+from fetcher.options import Pairs as Pairs
+from fetcher.options import check as check
 
-
-@dataclass(slots=True)
-class Options:
-    """Everything a run may be told. Every field has the name and the meaning of its `--option`.
-
-    Durations are seconds, sizes bytes, rates requests per second; 0 switches a limit off.
-    """
-
-    concurrency: int = 0  # 0: what the engine says is right for it
-    per_host: int | None = None  # None: 8, but unlimited on loopback
-    rate: float = 0.0
-    host_rate: float = 0.0
-    timeout: float = 30.0  # one attempt, from lookup to last byte
-    connect_timeout: float = 10.0  # lookup, TCP and TLS together
-    deadline: float = 0.0  # one URL, from its first attempt on, waits and retries included
-    retries: int = 2
-    max_size: int = 0  # decoded body bytes; 0: 1 GiB, or 64 MiB where a reader keeps the body
-    max_redirects: int = 10  # 0: a redirect is the answer
-    header: Pairs = ()
-    header_for: tuple[tuple[str, str, str], ...] = ()  # (origin, name, value)
-    method: str = "GET"
-    data: bytes | None = None
-    auth: str = ""  # "user:password"
-    user_agent: str = ""
-    proxy: str = ""
-    cacert: str = ""
-    cert: str = ""
-    insecure: bool = False
-    robots: bool = False
-    deny_private: bool = False
-    resolve: tuple[tuple[str, int, str], ...] = ()  # (host, port, address)
-    family: int = 0  # 4 or 6; 0: both
-    http: str = "1.1"
-    hash: bool = False
-    save: str = ""  # a directory
-    unique: bool = False
-    headers: tuple[str, ...] = ()  # response fields that go into the record, lower case
+IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})  # RFC 9110 9.2.2
+FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})  # RFC 9110 15.4
 
 
 @dataclass(slots=True, eq=False)
@@ -61,18 +29,20 @@ class Request:
     row: int = 0
     input: str = ""
     method: str = "GET"
-    data: bytes | None = None
+    data: bytes | None = field(default=None, repr=False)
     # Where this hop goes (set by `urls.aim`), and what is sent there after `Host` (set by `headers.sent`).
     wire: str = ""  # the normalised URL: what is asked
     scheme: str = ""
     authority: str = ""  # the Host field
     target: str = ""  # path and query, the request target
     host: str = ""  # name:port, always with the port; what limits are counted by
-    headers: Pairs = ()
+    headers: Pairs = field(default=(), repr=False)
     # Secrets: for whom, and which.
     origin: str = ""  # scheme://authority that the user's own headers belong to
-    login: str = ""  # "user:password" of the URL's userinfo
-    cookies: tuple[tuple[str, str, str], ...] = ()  # (origin, name, value), set within this chain of hops
+    own: Pairs = field(default=(), repr=False)  # header fields that a caller gave on his Request
+    login: str = field(default="", repr=False)  # "user:password" of the URL's userinfo
+    # (origin, name, value), set within this chain of hops
+    cookies: tuple[tuple[str, str, str], ...] = field(default=(), repr=False)
     # What the loop is to do with it.
     readers: tuple[str, ...] = ("count",)
     purpose: str = "page"  # or "robots"
@@ -80,6 +50,10 @@ class Request:
     timeout: float = 30.0  # this attempt; set by `begin`
     # History.
     hops: tuple[tuple[str, int], ...] = ()  # (url, status) of every redirect so far
+    asked: tuple[
+        tuple[str, str, int], ...
+    ] = ()  # (method, url, hash of the cookies sent) of every hop so far
+    owed: bool = False  # it has begun, and the feeds inside `Limits` hold it
     tries: int = 0  # attempts at this hop
     attempts: int = 0  # requests sent, hops and retries together
     began: float = -1.0  # monotonic; below 0: not yet
@@ -105,27 +79,25 @@ class Request:
         self, now: float, error: str | None = None, message: str | None = None, **facts: Any
     ) -> Result:
         """The Result of this request at the time `now`; `facts` are further fields of the record."""
-        return Result(
-            row=self.row,
-            input=self.input,
-            url=self.url,
-            final_url=self.wire or None,
-            error=error,
-            message=message,
-            elapsed=max(now - self.began, 0.0) if self.began >= 0 else 0.0,
-            attempts=self.attempts,
-            redirects=[{"url": url, "status": status} for url, status in self.hops],
-            started=self.started or utc_now(),
-            depth=self.depth,
-            referrer=self.referrer,
-            request=self,
-            **facts,
-        )
+        # By position, then by assignment: a keyword for each of 30 fields costs as much as parsing the head.
+        result = Result(self.row, self.input, self.url, self.wire or None, None, error, message)
+        if self.began >= 0:
+            result.elapsed = max(now - self.began, 0.0)
+        result.attempts = self.attempts
+        if self.hops:
+            result.redirects = [{"url": url, "status": status} for url, status in self.hops]
+        result.started = self.started or utc_now()
+        result.depth = self.depth
+        result.referrer = self.referrer
+        result.request = self
+        for name, value in facts.items():
+            setattr(result, name, value)
+        return result
 
 
 @dataclass(slots=True, eq=False)
 class Result:
-    """One record: what became of one URL. The fields down to `headers` are the record, in this order."""
+    """One record: what became of one URL. The fields down to `saved` are the record, in this order."""
 
     row: int = 0
     input: str = ""
@@ -154,11 +126,12 @@ class Result:
     depth: int | None = None
     referrer: str | None = None
     headers: dict[str, str] | None = None
+    saved: str | None = None  # the file that --save wrote
     # Not part of the record.
-    request: Request | None = None
-    fields: Pairs = ()  # the response's header fields as they came
-    reused: bool = False  # the connection had served another request before
-    found: dict[str, Any] | None = None  # what readers made of the body
+    request: Request | None = field(default=None, repr=False)
+    fields: Pairs = field(default=(), repr=False)  # the response's header fields as they came
+    reused: bool = field(default=False, repr=False)  # the connection had served another request before
+    found: dict[str, Any] | None = field(default=None, repr=False)  # what readers made of the body
 
     @property
     def ok(self) -> bool:
@@ -193,9 +166,18 @@ def columns(options: Options, *, crawl: bool = False) -> tuple[str, ...]:
     more = ["sha256"] if options.hash else []
     more += ["depth", "referrer"] if crawl else []
     more += ["headers"] if options.headers else []
+    more += ["saved"] if options.save else []
     return (*COLUMNS, *more)
 
 
 def utc_now() -> str:
     """Now as RFC 3339 in UTC, to the millisecond."""
-    return datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    now = time.time()
+    second = int(now)
+    return f"{_until_second(second)}.{int((now - second) * 1000):03d}Z"
+
+
+@lru_cache(2)
+def _until_second(second: int) -> str:
+    """The part that stays the same for a second: it is asked for every URL."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -38,6 +38,9 @@ class Ready:
     def __init__(self, items: Iterable[Piece]) -> None:
         self._items = deque(items)
 
+    def start(self) -> None:
+        """Nothing is to be started."""
+
     def next(self) -> Piece | None:
         """The next item; None at the end."""
         return self._items.popleft() if self._items else None
@@ -64,6 +67,9 @@ class Pump:
         self._closed = False
         # A thread inside a read of a FIFO cannot be called back: it is a daemon, and ends with its next line.
         self._thread = threading.Thread(target=self._run, name="fetch-pump", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
         self._thread.start()
 
     def next(self) -> Piece | None:
@@ -83,7 +89,8 @@ class Pump:
         """Read no further; waits shortly for a thread that is not inside a read."""
         self._closed = True
         self._room.set()
-        self._thread.join(0.2)
+        if self._thread.is_alive():
+            self._thread.join(0.2)
         self._items.clear()
 
     def _run(self) -> None:

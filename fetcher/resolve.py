@@ -26,7 +26,7 @@ Answer = Future[tuple[Address, ...]]
 
 KEPT: Final = 60.0  # seconds an answer is kept; failures are not
 NAMES: Final = 10_000  # names in the cache
-THREADS: Final = 32
+THREADS: Final = (32, 512)  # lookups at once: as many as attempts, but at least and at most so many
 NO_DESCRIPTOR: Final = (errno.EMFILE, errno.ENFILE)
 FAMILIES: Final = {0: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
 
@@ -98,6 +98,7 @@ class Resolver:
             raise UsageError("--deny-private cannot hold behind --proxy, which connects itself: drop one")
         self.family = FAMILIES[options.family]
         self.deny_private = options.deny_private
+        self.most = min(max(options.concurrency, THREADS[0]), THREADS[1])
         self.fixed = {(host.lower().strip("[]"), port): address for host, port, address in options.resolve}
         self._kept: dict[str, tuple[float, tuple[Address, ...]]] = {}
         self._asked: dict[str, list[tuple[Answer, int]]] = {}  # name -> who waits, and for which port
@@ -147,7 +148,7 @@ class Resolver:
         if (asked := self._asked.get(name)) is not None:
             asked.append((answer, port))
             return
-        if self._idle <= len(self._todo) and len(self._threads) < THREADS:
+        if self._idle <= len(self._todo) and len(self._threads) < self.most:
             thread = threading.Thread(target=self._work, name="fetch-lookup", daemon=True)
             try:
                 thread.start()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
-from fetcher import engines
+from fetcher import engines, readers
 from fetcher.descriptors import fit
 from fetcher.drive import Spent, drive
 from fetcher.engines import Engine
@@ -17,12 +18,20 @@ from fetcher.feeds.limits import Limits
 from fetcher.feeds.redirects import Redirects
 from fetcher.feeds.retry import Retry
 from fetcher.feeds.rows import Rows
+from fetcher.feeds.rows import readers as wanted
 from fetcher.model import Options, Result
 from fetcher.outbox import Outbox
 from fetcher.pump import Pump, Ready
 
 DRAIN = 5.0  # seconds that the first Ctrl-C gives to what is in flight
 BUSY = 0.85  # of one CPU: above this share the client itself was the limit
+SENTENCES = {
+    "reader": "{share} was spent waiting for the reader of the results, who was slower",
+    "tail": "{share} was spent waiting for the last answers, with nothing left to start",
+    "retry": "{share} was spent in pauses before asking again: --retries 0 asks once",
+    "stop": "{share} was spent waiting for what was in flight when the run was stopped",
+    "input": "{share} was spent waiting for more input",
+}
 LIMITS = {
     "per-host": "per-host limit of {host}: raise --per-host",
     "host-rate": "rate limit of {host}: raise --host-rate",
@@ -48,7 +57,7 @@ class Run:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         module = engines.pick(engine)
-        each = 2 if options.save else 1
+        each = module.DESCRIPTORS + bool(options.save)
         options.concurrency, self.warning = fit(options.concurrency or module.CONCURRENCY, each)
         self.name = engine
         self.options = options
@@ -57,9 +66,14 @@ class Run:
             from fetcher.readers import save
 
             save.prepare(options.save)
+        readers.pick_all(
+            wanted(options)
+        )  # imported now: later there may be no descriptor left to import with
         self.rows = Rows(inlet, options)
         self.limits, self.feed = chain(self.rows, options)
         self.spent: Spent = {}
+        self.looped = 0.0  # seconds from the engine's start to its end, and the CPU seconds of that time
+        self.used = 0.0
         self.engine: Engine | None = None
         self._module = module
         self._inlet = inlet
@@ -68,6 +82,7 @@ class Run:
         self._thread = threading.Thread(target=self._run, name="fetch-loop", daemon=True)
 
     def __enter__(self) -> Self:
+        self._inlet.start()
         self._thread.start()
         return self
 
@@ -93,32 +108,29 @@ class Run:
         while (batch := self.results()) is not None:
             yield from batch
 
-    def limited_by(self, seconds: float, cpu: float) -> str:
-        """One sentence on what limited a run of so many seconds that used so much CPU time."""
-        busy = cpu / seconds if seconds > 0 else 0.0
-        why, most = max(self.spent.items(), key=lambda pair: pair[1], default=("", 0.0))
-        if busy > BUSY and self.engine is not None:
-            return f"this machine was the limit: fetch used {busy:.0%} of one CPU: try another engine"
-        if most < seconds / 4:
+    def limited_by(self, seconds: float) -> str:
+        """One sentence on what limited a run that took so many seconds, its start included."""
+        if self.looped < seconds / 2:
             return f"start-up took most of the {seconds:.2f} s"
-        share = f"{most / seconds:.0%} of the time"
-        if why == "reader":
-            return f"{share} was spent waiting for the reader of the results, who was slower"
-        if why == "tail":
-            return f"{share} was spent waiting for the last answers, with nothing left to start"
+        busy = self.used / self.looped if self.looped else 0.0
+        if busy > BUSY:
+            return f"fetch itself was the limit: it used {busy:.0%} of one CPU; another engine may need less"
+        why, most = max(self.spent.items(), key=lambda pair: pair[1], default=("", 0.0))
+        share = f"{most / self.looped:.0%} of the time"
         if why == "slots":
-            return (
-                f"{share} all {self.options.concurrency} slots were waiting for servers: raise --concurrency"
-            )
+            width = min(self.engine.width, self.options.concurrency) if self.engine else 0
+            if self.rows.rows <= width:
+                return f"{share} was spent waiting for servers; every URL was under way at once"
+            more = "raise --concurrency" if width == self.options.concurrency else "try another engine"
+            return f"{share} was spent waiting for servers, {width} at once: {more}"
         blocked = self.limits.blocked_by()
         if why == "limits" and blocked is not None:
             reason, host, _ = blocked
-            return f"{share} was spent waiting for the {LIMITS.get(reason, reason).format(host=host)}"
-        if why == "retry":
-            return f"{share} was spent in pauses before asking again: --retries 0 asks once"
-        return f"{share} was spent waiting for more input"
+            return f"{share} was spent waiting for the {LIMITS[reason].format(host=host)}"
+        return SENTENCES.get(why, SENTENCES["input"]).format(share=share)
 
     def _run(self) -> None:
+        began, cpu = time.monotonic(), cpu_seconds()
         try:
             with self._module.engine(self.options) as engine:
                 self.engine = engine
@@ -130,7 +142,14 @@ class Run:
         except BaseException as error:  # noqa: BLE001  (raised in the caller's thread by `results`)
             self._error = error
         finally:
+            self.looped, self.used = time.monotonic() - began, cpu_seconds() - cpu
             self.outbox.finish()
+
+
+def cpu_seconds() -> float:
+    """User and system seconds of this process and of its children that have ended and been waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def chain(rows: Feed, options: Options) -> tuple[Limits, Feed]:

@@ -98,12 +98,17 @@ def userinfo(text: str) -> str:
 
 
 def mask(text: str) -> str:
-    """The text as given, its userinfo replaced by `***@`; of what is no URL, all before the last @."""
+    """The text as given, its userinfo replaced by `***@`; of what is no URL, all before the last @.
+
+    Userinfo is what stands after `://` or leading slashes, or has a colon: `joe@example.org` hides nothing,
+    and `mailto:joe@example.org` is no URL that is asked.
+    """
     if "@" not in text:
         return text
+    blanks = len(text) - len(text.lstrip(BLANKS))
     start = text.find("://") + 3
     if start == 2 or not SCHEME(text[: start - 3].strip(BLANKS)):
-        start = text.find(":") + 1 if text.strip(BLANKS).lower().startswith(("http:", "https:")) else 0
+        start = text.find(":") + 1 if text.strip(BLANKS).lower().startswith(("http:", "https:")) else blanks
     while text[start : start + 1] in ("/", "\\"):
         start += 1
     end = len(text)
@@ -113,7 +118,10 @@ def mask(text: str) -> str:
     except Fault:
         pass
     at = text.rfind("@", start, end)
-    return text if at < 0 else f"{text[:start]}***{text[at:]}"
+    is_login = start > blanks or "://" in text or (":" in text[:at] and not _is_other(text[blanks:]))
+    if at < 0 or not is_login:
+        return text
+    return f"{text[:start]}***{text[at:]}"
 
 
 def is_loopback(host: str) -> bool:
@@ -135,14 +143,20 @@ def _schemed(text: str) -> str:
             raise Fault("unsupported_scheme", f"{scheme}: is neither http nor https")
     if text.startswith("//"):
         return f"http:{text}"
-    scheme, colon, rest = text.partition(":")
+    scheme, colon, _ = text.partition(":")
     if colon and scheme.lower() in ("http", "https"):
         return text  # "https:example.org" is a URL to WHATWG
-    if colon and scheme.lower() in NO_HOSTS and not rest[:1].isdigit():
+    if _is_other(text):
         raise Fault("unsupported_scheme", f"{scheme}: is neither http nor https")
     if not text:
         raise Fault("invalid_url", "there is nothing to ask: the URL is empty")
     return f"http://{text}"
+
+
+def _is_other(text: str) -> bool:
+    """Whether this begins with a scheme that has no host, as `mailto:` does; `data:80` is host and port."""
+    scheme, colon, rest = text.partition(":")
+    return bool(colon) and scheme.lower() in NO_HOSTS and not rest[:1].isdigit()
 
 
 def _bare(href: str) -> str:

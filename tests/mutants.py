@@ -29,6 +29,7 @@ from fetcher.feeds._hops import next_hop
 
 CONCURRENCY = 4
 LIBRARIES = ()
+DESCRIPTORS = 1
 
 
 class Named:

@@ -33,6 +33,7 @@ LAYERS = [
     "resolve headers decode layers framing head chunks links urls histogram tally descriptors",
     "menu",
     "model",
+    "options",
     "errors",
 ]
 LEVEL = {room: depth for depth, line in enumerate(reversed(LAYERS)) for room in line.split()}

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fetcher import engines, menu
+from fetcher.cli import COMMANDS, options
+from fetcher.cli._settings import settings
 from fetcher.errors import UsageError
 from tests.servers import hanging
 
@@ -111,7 +118,7 @@ def test_get_is_the_default_and_options_stand_anywhere(listed: Path, site: str) 
         (["enginees"], "did you mean the command engines"),
         (["urls.txt", "-e", "asynchio"], "did you mean asyncio"),
         (["urls.txt", "--max-size", "many"], "--max-size many"),
-        (["urls.txt", "--http", "2"], "needs the curl engine"),
+        (["urls.txt", "--http", "2"], "HTTP/1.1 only"),
         (["urls.txt", "-H", "no colon"], "NAME: VALUE"),
         (["urls.txt", "-H", "Host: x"], "Host"),
         (["urls.txt", "-o", "out.docx"], ".jsonl"),
@@ -177,7 +184,7 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, site: str, engine: str, number
     with hanging() as silent:
         listed = tmp_path / "urls.txt"
         listed.write_text(f"{site}/bytes/1\n" + f"{silent.url}\n" * 3)
-        words = [*FETCH, str(listed), "-o", str(out), "-e", engine, "--timeout", "60", "-c", "4"]
+        words = [*FETCH, str(listed), "-o", str(out), "-e", engine, "--timeout", "60"]
         with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=clean()) as child:
             until = time.monotonic() + 20
             while not (out.exists() and out.stat().st_size) and time.monotonic() < until:
@@ -191,6 +198,7 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, site: str, engine: str, number
             assert time.monotonic() - began < 3.0
     assert child.returncode == code
     assert [json.loads(line)["size"] for line in out.read_text().splitlines()] == [1]
+    assert said.startswith(b"interrupted after ")
     (lines, left), *_ = re.findall(rb"(\d) lines read = 1 ok \+ 0 failed \+ 0 skipped \+ (\d) left", said)
     assert int(lines) == 1 + int(left)
     assert int(left) >= 1
@@ -229,6 +237,134 @@ def test_a_reader_that_leaves_ends_it_quietly(tmp_path: Path, site: str) -> None
     assert len(out.read_text().splitlines()) == 3000
 
 
+@pytest.fixture
+def many(tmp_path: Path, site: str) -> Callable[[int], Path]:
+    def write(count: int) -> Path:
+        path = tmp_path / "many.txt"
+        path.write_text("".join(f"{site}/bytes/{n}\n" for n in range(count)))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("words", "signals"),
+    [
+        (["--json"], (signal.SIGINT, signal.SIGINT)),
+        (["-o", "/dev/fd/1"], (signal.SIGTERM,)),
+        (["-o", "FIFO"], (signal.SIGTERM, signal.SIGINT)),
+    ],
+)
+def test_a_signal_ends_it_although_nobody_reads(
+    tmp_path: Path, many: Callable[[int], Path], words: list[str], signals: tuple[int, ...]
+) -> None:
+    fifo = tmp_path / "fifo.jsonl"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    out = subprocess.DEVNULL if "FIFO" in words else subprocess.PIPE
+    words = [str(fifo) if word == "FIFO" else word for word in words]
+    with subprocess.Popen(
+        [*FETCH, str(many(3000)), *words, "-q"], stdout=out, stderr=subprocess.PIPE, env=clean()
+    ) as child:
+        time.sleep(2.0)
+        assert child.poll() is None
+        for number in signals:
+            child.send_signal(number)
+            time.sleep(0.3)
+        assert child.wait(3 if len(signals) > 1 else 9) == 128 + signals[0]
+        assert child.stderr is not None
+        assert child.stderr.read() == b""
+        if child.stdout is not None:
+            held = child.stdout.read()
+            assert held.endswith(b"\n")
+            assert len(held) > 10_000
+    os.close(reader)
+
+
+def test_what_was_given_up_is_told(many: Callable[[int], Path]) -> None:
+    with subprocess.Popen(
+        [*FETCH, str(many(3000))], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean()
+    ) as child:
+        time.sleep(2.5)
+        child.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        child.send_signal(signal.SIGINT)
+        assert child.wait(3) == 130
+        assert child.stderr is not None
+        said = child.stderr.read().decode()
+        assert child.stdout is not None
+        printed = len(child.stdout.read().splitlines())
+    assert said.startswith("interrupted after ")
+    (lost,) = re.findall(r"standard output: nobody read on, so the last ([\d,]+) results are not in it", said)
+    done, left = re.findall(r"([\d,]+) ok \+ 0 failed \+ 0 skipped \+ ([\d,]+) left", said)[0]
+    numbers = [int(text.replace(",", "")) for text in (lost, done, left)]
+    assert printed < numbers[1] <= printed + numbers[0]  # a batch may be there in part
+    assert numbers[1] + numbers[2] == 3000
+
+
+def test_a_slow_reader_of_a_fifo_falsifies_nothing(tmp_path: Path, many: Callable[[int], Path]) -> None:
+    fifo, heard = tmp_path / "slow.jsonl", bytearray()
+    os.mkfifo(fifo)
+
+    def read() -> None:
+        with fifo.open("rb", buffering=0) as stream:
+            for pause in (1.6, 1.2, 1.2, 0.0):
+                time.sleep(pause)
+                heard.extend(stream.read(65536))
+            while piece := stream.read(65536):
+                heard.extend(piece)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    done = fetch(many(600), "-o", fifo, "--timeout", "1", "--retries", "0", "-q")
+    reader.join(20)
+    assert done.returncode == 0, done.stdout.decode()
+    records = [json.loads(line) for line in heard.splitlines()]
+    assert sorted(record["size"] for record in records) == list(range(600))
+    assert max(record["elapsed"] for record in records) < 1.0  # the reader's pauses are not the server's
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
+def test_a_reader_of_an_output_that_leaves(tmp_path: Path, many: Callable[[int], Path], suffix: str) -> None:
+    """The other outputs are completed, and nothing is said; where none is left the run ends, 141."""
+    fifo = tmp_path / f"fifo{suffix}"
+    os.mkfifo(fifo)
+    words = {"fifo": fifo, "fetch": " ".join(FETCH), "listed": many(2000)}
+    script = "head -c 200 {fifo} >/dev/null & {fetch} {listed} -o {fifo} | cat; echo ${{PIPESTATUS[0]}} >&2"
+    done = subprocess.run(
+        ["bash", "-c", script.format(**words)], capture_output=True, timeout=50, env=clean(), check=False
+    )
+    assert done.stderr.startswith(b"2,000 URLs in ")
+    assert done.stderr.splitlines()[-1] == b"0"
+    assert len(done.stdout.splitlines()) == 2000
+    script = "head -c 200 {fifo} >/dev/null & {fetch} {listed} -o {fifo} | head -n 1; echo ${{PIPESTATUS[0]}}"
+    words["listed"] = many(20_000)
+    done = subprocess.run(
+        ["bash", "-c", script.format(**words)], capture_output=True, timeout=50, env=clean(), check=False
+    )
+    assert (done.stdout.splitlines()[-1], done.stderr) == (b"141", b"")
+
+
+def test_one_file_is_not_written_from_two_positions(tmp_path: Path) -> None:
+    (tmp_path / "urls.txt").write_text("http://127.0.0.1:1/\n")
+    for end, name in ((">>", "standard output"), ("2>>", "standard error")):
+        for given in ("x.jsonl", "/dev/stdout" if end == ">>" else "/dev/stderr"):
+            (tmp_path / "x.jsonl").write_text("mine\n")
+            script = f"{' '.join(FETCH)} urls.txt -o {given} --overwrite {end} x.jsonl"
+            done = subprocess.run(
+                ["bash", "-c", script],
+                capture_output=True,
+                cwd=tmp_path,
+                env=clean(),
+                timeout=20,
+                check=False,
+            )
+            assert done.returncode == 2
+            said = done.stderr.decode() + (tmp_path / "x.jsonl").read_text()
+            assert f"{given} is where {name} goes" in said or given.startswith("/dev/")
+            assert (tmp_path / "x.jsonl").read_text().startswith("mine\n")
+
+
 def test_a_full_disk_is_one_line_and_exit_4(listed: Path) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
@@ -261,6 +397,25 @@ def test_the_summary_as_json(tmp_path: Path, listed: Path) -> None:
     assert totals["cpu"] > 0
 
 
+def test_the_summary_follows_the_rules_of_outputs(tmp_path: Path, listed: Path) -> None:
+    precious = tmp_path / "precious.json"
+    precious.write_text("mine")
+    for words in (
+        ["--summary", precious],
+        ["--summary", tmp_path / "absent" / "x.json"],
+        ["--summary", listed, "--overwrite"],
+        ["--summary", tmp_path / "x.csv", "-o", tmp_path / "x.csv"],
+        ["--summary", "-"],
+    ):
+        done = fetch(listed, *words)
+        assert done.returncode == 2
+        assert done.stdout == b""  # before the first request
+    assert precious.read_text() == "mine"
+    assert not (tmp_path / "x.csv").exists()
+    assert fetch(listed, "-q", "--summary", precious, "--overwrite").returncode == 1
+    assert json.loads(precious.read_text())["interrupted"] is False
+
+
 def test_settings_from_the_environment_and_fetch_toml(tmp_path: Path, site: str) -> None:
     url = f"{site}/status/503"
     (tmp_path / "fetch.toml").write_text('retries = 0\nengine = "threads"\n')
@@ -276,18 +431,136 @@ def test_settings_from_the_environment_and_fetch_toml(tmp_path: Path, site: str)
     refused = fetch(url, cwd=tmp_path)
     assert refused.returncode == 2
     assert b"--config" in refused.stderr
+    assert fetch(url, "-q", "--config", "fetch.toml", cwd=tmp_path).returncode == 1
     (tmp_path / "fetch.toml").write_text("retrys = 1\n")
     assert b"did you mean retries" in fetch(url, cwd=tmp_path).stderr
 
 
-def test_a_terminal_sees_aligned_lines_and_no_raw_escape(tmp_path: Path, site: str) -> None:
-    listed = tmp_path / "urls.txt"
-    listed.write_text(f"{site}/bytes/246819\n" + "http://evil\x1b[2J.invalid/\n")
+@pytest.mark.parametrize(
+    "line",
+    [
+        'data = "@../secret"',
+        'summary = "precious"',
+        'output = ["precious.jsonl"]',
+        "overwrite = true",
+        'cacert = "ca.pem"',
+        'resolve = ["a:80:127.0.0.1"]',
+        'save = "."',
+        'method = "DELETE"',
+        "insecure = true",
+        'proxy = "http://127.0.0.1:1"',
+        "debug = true",
+    ],
+)
+def test_a_file_in_the_working_directory_can_do_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    (tmp_path / "fetch.toml").write_text(line)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=f"{line.split()[0]!r} may not be set by a file that happens"):
+        settings()
+    assert line.split()[0] in settings("fetch.toml")  # what the message advises
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('timeout = "soon"', "fetch.toml: 'timeout' is 'soon', but seconds are wanted"),
+        ("concurrency = true", "'concurrency' is True, but a whole number is wanted"),
+        ("retries = 1.5", "'retries' is 1.5, but a whole number is wanted"),
+        ('rate = "9"', "'rate' is '9', but a number is wanted"),
+        ("json = 1", "'json' is 1, but true or false is wanted"),
+        ("engine = 1", "'engine' is 1, but text is wanted"),
+        ("[engine]\nname = 1", "'engine' is {'name': 1}, but text is wanted"),
+        ("timeout = 0", "'timeout' is 0.0: give seconds above 0"),
+        ("per-host = -1", "'per-host' is -1: give "),
+    ],
+)
+def test_a_wrong_value_in_a_file_names_file_and_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, said: str
+) -> None:
+    (tmp_path / "fetch.toml").write_text(line)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=re.escape(said)):
+        settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("FETCH_TIMEOUT", "soon", "FETCH_TIMEOUT is 'soon', but seconds are wanted"),
+        ("FETCH_TIMEOUT", "-1", "FETCH_TIMEOUT is -1.0: give seconds above 0"),
+        ("FETCH_JSON", "perhaps", "FETCH_JSON is 'perhaps', but true or false is wanted"),
+        ("FETCH_RETRIES", "many", "FETCH_RETRIES is 'many', but a whole number is wanted"),
+    ],
+)
+def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, text: str, said: str) -> None:
+    monkeypatch.setenv(name, text)
+    with pytest.raises(UsageError, match=f"^{re.escape(said)}$"):
+        settings()
+
+
+def test_a_variable_that_is_nearly_one_is_warned_of(site: str) -> None:
+    done = fetch(f"{site}/bytes/1", "-q", FETCH_CONCURENCY="3", FETCH_SOMETHING="x", FETCH_JSON="no")
+    said = "fetch: FETCH_CONCURENCY is no variable of fetch: did you mean FETCH_CONCURRENCY?\n"
+    assert (done.returncode, done.stderr.decode()) == (0, said)
+
+
+def test_what_is_not_used_is_told(site: str) -> None:
+    done = fetch(f"{site}/bytes/1", "-e", "sequential", "-c", "8", "-q")
+    assert done.stderr == b"fetch: sequential runs one request at a time: -c 8 is not used\n"
+
+
+def completed(*words: str, cwd: Path) -> list[str]:
+    """What bash is told may follow; the last word is the one begun."""
+    env = {
+        "COMP_WORDS": " ".join(words),
+        "COMP_CWORD": str(len(words) - 1),
+        "_FETCH_COMPLETE": "complete_bash",
+    }
+    done = fetch(cwd=cwd, **env)
+    assert done.stderr == b""
+    return done.stdout.decode().split()
+
+
+def test_completion_never_runs_anything(tmp_path: Path) -> None:
+    (tmp_path / "urls.txt").touch()
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "fetch.toml").write_text("broken")
+    assert completed("fetch", "", cwd=tmp_path) == [*COMMANDS, "fetch.toml", "lists/", "urls.txt"]
+    assert completed("fetch", "engi", cwd=tmp_path) == ["engines"]
+    assert completed("fetch", "engines", cwd=tmp_path) == ["engines"]
+    assert completed("fetch", "--eng", cwd=tmp_path) == ["--engine"]
+    assert completed("fetch", "ur", cwd=tmp_path) == []  # the shell completes files itself
+    assert completed("fetch", "urls.txt", "", cwd=tmp_path) == []
+    assert completed("fetch", "get", "", cwd=tmp_path) == []
+    assert completed("fetch", "get", "--vers", cwd=tmp_path) == ["--version"]
+    assert set(completed("fetch", "serve", "--", cwd=tmp_path)) == {"--port", "--host", "--help"}
+    assert completed("fetch", "serve", "--port", "1", "--ho", cwd=tmp_path) == ["--host"]
+    assert completed("fetch", "demo", "--u", cwd=tmp_path) == ["--urls"]
+    assert "--help" in completed("fetch", "engines", "-", cwd=tmp_path)
+    assert completed("fetch", "-e", "", cwd=tmp_path) == menu.names(engines)
+    assert completed("fetch", "urls.txt", "--engine", "as", cwd=tmp_path) == ["asyncio"]
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [("fetch serve --po", ["--port"]), ("fetch -e as", ["asyncio"]), ("fetch engines --he", ["--help"])],
+)
+def test_completion_in_other_shells(tmp_path: Path, line: str, names: list[str]) -> None:
+    done = fetch(cwd=tmp_path, _FETCH_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS=line)
+    assert all(name in done.stdout.decode() for name in names)
+    assert b"Python" not in done.stdout
+    assert done.stderr == b""
+
+
+def on_a_terminal(words: list[str], columns: int = 80, **streams: object) -> str:
+    """What a person sees."""
     leader, follower = pty.openpty()
-    words = [*FETCH, str(listed)]
-    with subprocess.Popen(
-        words, stdin=follower, stdout=follower, stderr=follower, env=clean() | {"NO_COLOR": "1"}
-    ) as child:
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    ends = {"stdin": follower, "stdout": follower, "stderr": follower} | streams
+    env = {key: value for key, value in clean().items() if key not in {"COLUMNS", "LINES"}}
+    with subprocess.Popen([*FETCH, *words], env=env | {"NO_COLOR": "1"}, **ends) as child:
         os.close(follower)
         seen = b""
         until = time.monotonic() + 20
@@ -298,10 +571,44 @@ def test_a_terminal_sees_aligned_lines_and_no_raw_escape(tmp_path: Path, site: s
                 break
         child.wait(10)
     os.close(leader)
-    assert b"246,819 B" in seen
-    assert f"{site}/bytes/246819".encode() in seen
-    assert b"\x1b[2J" not in seen
-    assert b"invalid_url" in seen
+    return seen.decode()
+
+
+def test_a_terminal_sees_aligned_lines_and_no_raw_escape(tmp_path: Path, site: str) -> None:
+    listed = tmp_path / "urls.txt"
+    listed.write_text(f"{site}/bytes/246819\nftp://a/\n" + "http://evil\x1b[2J.invalid/\n")
+    seen = on_a_terminal([str(listed)])
+    assert "246,819 B" in seen
+    assert f"{site}/bytes/246819" in seen
+    assert "\x1b[2J" not in seen
+    assert "invalid_url" in seen
+    rows = [line.replace("\x1b[K", "").split("\r")[-1] for line in seen.split("\r\n")]
+    shown = [row for row in rows if " s  " in row and "  " in row]
+    assert {row.index(" s  ") for row in shown[:3]} == {shown[0].index(" s  ")}
+    assert any(row.startswith("unsupported_scheme ") for row in shown)
+    results, _, words = "\n".join(rows).partition("\n\n")  # a blank line between results and summary
+    assert len(results.splitlines()) == 3
+    assert words.startswith("3 URLs in ")
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_the_summary_fits_the_terminal(listed: Path, columns: int) -> None:
+    seen = on_a_terminal([str(listed)], columns)
+    words = seen.partition("2 URLs in ")[2] or seen.partition("3 URLs in ")[2]
+    assert words
+    assert all(len(line) <= columns for line in words.split("\r\n"))
+    assert "by status: " in words
+    assert "by error: " in words
+    # A result has no such limit: it is not cut.
+    assert "some-made-up-domain.invalid" in seen
+
+
+def test_no_progress_line_while_another_writes_to_the_terminal(tmp_path: Path, site: str) -> None:
+    listed = tmp_path / "urls.txt"
+    listed.write_text(f"{site}/delay/0.8\n")
+    assert "0/1" in on_a_terminal([str(listed)])
+    assert "0/1" in on_a_terminal([str(listed)], stdout=subprocess.DEVNULL)
+    assert "0/1" not in on_a_terminal([str(listed)], stdout=subprocess.PIPE)
 
 
 def test_no_unicode_error_under_the_c_locale(tmp_path: Path, site: str) -> None:
@@ -313,22 +620,39 @@ def test_no_unicode_error_under_the_c_locale(tmp_path: Path, site: str) -> None:
     assert b"dns_not_found" in done.stdout
 
 
-def test_closed_streams_are_no_traceback(listed: Path) -> None:
-    script = f"{' '.join(FETCH)} {listed} <&- >&-; echo $? >&2"
+@pytest.mark.parametrize(
+    ("streams", "words", "code"),
+    [
+        ("<&- >&-", "{listed}", 2),
+        ("<&-", "{listed}", 1),
+        ("<&-", "{listed} -e processes", 1),
+        ("<&-", "", 2),
+        ("<&-", "-", 2),
+        ("2>&-", "{listed}", 1),
+        ("<&- 2>&-", "{listed} -e threads", 1),
+    ],
+)
+def test_closed_streams_are_no_traceback(listed: Path, streams: str, words: str, code: int) -> None:
+    script = f"{' '.join(FETCH)} {words.format(listed=listed)} {streams}; echo $? >&2"
     done = subprocess.run(["bash", "-c", script], capture_output=True, timeout=50, env=clean(), check=False)
     assert b"Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1] == b"2"
+    assert done.stderr.splitlines()[-1] == str(code).encode()
+    assert done.stdout.count(b"\n") == (3 if code == 1 else 0)  # and no summary among the results
 
 
 def test_version_engines_and_help() -> None:
-    assert fetch("--version").stdout.startswith(b"fetch 0.")
+    for words in (["--version"], ["get", "--version"], ["absent.txt", "--version"]):
+        assert fetch(*words).stdout.startswith(b"fetch 0.")
     listing = fetch("engines").stdout.decode()
     for name in menu.names(engines):
         assert name in listing
     shown = fetch("--help", COLUMNS="100", NO_COLOR="1", TERM="dumb").stdout.decode()
-    for word in ("--engine", "--per-host", "fetch serve", "fetch demo", "fetch engines"):
+    for word in ("--engine", "--per-host", "--version", "fetch serve", "fetch demo", "fetch engines"):
         assert word in shown
-    assert fetch("--help", COLUMNS="40", NO_COLOR="1").returncode == 0
+    assert "-e curl" not in shown
+    narrow = fetch("--help", COLUMNS="40", NO_COLOR="1").stdout.decode()
+    for option in options.TABLE:
+        assert all(flag in narrow for flag in re.split("[ /]", option.flags)), option.flags
 
 
 def test_serve_prints_its_address_and_ends_on_a_signal() -> None:

@@ -29,6 +29,9 @@ def check(seed: int) -> None:
     assert rows.lines == len(items), note
     assert engine.most <= world.options.concurrency, note
     assert not world.crowded, note
+    assert not world.unfair, note
+    assert not world.overdue, note
+    assert not world.owed, note
     gap = 1 / world.options.host_rate if world.options.host_rate else 0.0
     for starts in world.starts.values():
         for earlier, later in itertools.pairwise(starts):
@@ -90,6 +93,87 @@ def test_slow_rows_of_one_host_cost_the_others_nothing() -> None:
     last = max(at for at, result in heard if result.status == 200)
     assert len(heard) == 11_000
     assert last <= undisturbed * 1.25 + 0.2
+
+
+def test_a_stale_connection_does_not_let_new_rows_pass_parked_ones() -> None:
+    items = [f"http://big.test/{n}" for n in range(21)] + [f"http://h{n}.test/" for n in range(400)]
+    stale: list[Request] = []
+
+    def script(request: Request) -> Answer:
+        if not stale:
+            stale.append(request)
+            return Answer(0.0, None, "reset", reused=True)
+        return Answer(1.0)
+
+    options = Options(concurrency=4, per_host=2)
+    engine = Scripted(script)
+    ends: list[float] = []
+    rows = Rows(Ready([("list", item) for item in items]), options)
+    outbox = Outbox(
+        [lambda results: ends.extend(engine.now for r in results if "big" in r.url)], queued=False
+    )
+    drive(chain(rows, options)[1], engine, options, outbox, engine.clock)
+    assert len(ends) == 21
+    assert ends[-1] < 15
+
+
+def timed(items: list[object], script, options: Options) -> list[tuple[float, Result]]:
+    """Every result with the time when it was heard."""
+    engine = Scripted(script)
+    heard: list[tuple[float, Result]] = []
+    rows = Rows(Ready([("list", item) for item in items]), options)
+    outbox = Outbox([lambda results: heard.extend((engine.now, r) for r in results)], queued=False)
+    drive(chain(rows, options)[1], engine, options, outbox, engine.clock)
+    return heard
+
+
+def test_the_deadline_holds_in_the_queue_of_a_host() -> None:
+    """Hops lead from everywhere to one host that takes one request at a time."""
+
+    def script(request: Request) -> Answer:
+        if request.host.startswith("slow"):
+            return Answer(2.9)
+        return Answer(0.1, 302, fields=(("Location", f"http://slow.test/{request.row}"),))
+
+    options = Options(concurrency=32, per_host=1, deadline=5.0)
+    heard = timed([f"http://h{n}.test/" for n in range(8)], script, options)
+    assert len(heard) == 8
+    assert sum(result.ok for _, result in heard) == 1
+    assert {result.error for _, result in heard} == {None, "deadline_exceeded"}
+    assert all(at <= 5.2 and result.elapsed <= 5.2 for at, result in heard)
+
+
+def test_the_deadline_holds_while_robots_is_waited_for() -> None:
+    def script(request: Request) -> Answer:
+        if request.purpose == "robots":
+            return Answer(4.0 if request.host.startswith("slow") else 0.0, 404)
+        if request.host.startswith("slow"):
+            return Answer(0.1)
+        return Answer(1.5, 302, fields=(("Location", "http://slow.test/"),))
+
+    options = Options(concurrency=32, deadline=5.0, robots=True)
+    ((at, result),) = timed(["http://a.test/"], script, options)
+    assert (result.error, result.attempts) == ("deadline_exceeded", 1)
+    assert "robots.txt of slow.test" in (result.message or "")
+    assert 5.0 <= at <= 5.2
+
+
+def test_the_deadline_holds_in_a_pause_that_another_answer_asked_for() -> None:
+    def script(request: Request) -> Answer:
+        if request.url.endswith("first"):
+            return Answer(0.5, 503, fields=(("Retry-After", "20"),))
+        if request.host.startswith("h"):
+            return Answer(0.1, 302, fields=(("Location", "http://slow.test/"),))
+        return Answer(3.0)
+
+    items = ["http://slow.test/first", "http://h1.test/", "http://h2.test/"]
+    heard = timed(items, script, Options(concurrency=32, per_host=1, deadline=5.0, retries=0))
+    assert [(result.row, result.error) for _, result in heard] == [
+        (1, None),
+        (2, "deadline_exceeded"),
+        (3, "deadline_exceeded"),
+    ]
+    assert all(at <= 5.2 for at, _ in heard)
 
 
 def test_a_full_outbox_starts_nothing_new_but_serves_what_flies() -> None:
@@ -161,6 +245,7 @@ def test_a_pump_reads_a_bounded_number_ahead_and_ends() -> None:
             yield ("list", f"http://h/{n}")
 
     pump = Pump(source(), ahead=50)
+    pump.start()
     time.sleep(0.1)
     assert taken <= 52
     got = 0
@@ -182,7 +267,9 @@ def test_rows_wait_for_a_slow_source_and_hear_its_end() -> None:
         gate.wait(10)
         yield ("fifo", "http://h/2")
 
-    rows = Rows(Pump(source()), Options(concurrency=4))
+    pump = Pump(source())
+    pump.start()
+    rows = Rows(pump, Options(concurrency=4))
     time.sleep(0.05)
     assert isinstance(rows.take(0.0), Request)
     assert isinstance(rows.take(0.0), Wait)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import weakref
 
 import pytest
 
 from fetcher import headers, urls
 from fetcher.errors import UsageError
+from fetcher.feeds._cookies import kept
 from fetcher.feeds._hops import next_hop
 from fetcher.model import Options, Request, Result
 from fetcher.readers import text as text_reader
@@ -159,6 +162,36 @@ def test_header_for_goes_to_its_origin_only():
     assert not values(hop(request, "https://api.example:444/v1", options), "x-api-key")
 
 
+def test_the_fields_of_a_request_go_to_its_own_origin_only():
+    options = Options(header=(("X-Api-Key", "run"), ("X-Run", "1")))
+    own = (("X-Api-Key", SECRET), ("Accept", "a/b"))
+    request = ask(options=options, own=own)
+    assert values(request, "x-api-key") == [SECRET]
+    assert (values(request, "x-run"), values(request, "accept")) == (["1"], ["a/b"])
+    assert values(hop(request, "/other", options), "x-api-key") == [SECRET]
+    for place in ELSEWHERE.values():
+        away = hop(request, place, options)
+        assert SECRET not in str(away.headers)
+        assert values(away, "accept") == ["a/b"], "it is no secret and travels"
+
+
+def test_the_type_of_a_dropped_body_is_dropped_with_it():
+    request = ask(method="POST", data=b"{}", own=(("Content-Type", "application/json"), ("X", "y")))
+    assert values(request, "content-type") == ["application/json"]
+    then = hop(request, "/other", Options(), 303)
+    assert (values(then, "content-type"), values(then, "x")) == ([], ["y"])
+
+
+def test_no_run_outlives_its_options():
+    options = Options(auth=f"u:{SECRET}", data=SECRET.encode())
+    watched = weakref.ref(options)
+    for _ in range(2):
+        ask(options=options)
+    del options
+    gc.collect()
+    assert watched() is None
+
+
 def test_other_options_of_the_same_process_do_not_mix():
     runs = [Options(user_agent=f"agent/{n}") for n in range(30)]
     for _ in range(2):
@@ -191,6 +224,11 @@ def test_other_options_of_the_same_process_do_not_mix():
         Options(method="GET / HTTP/1.1\r\nX: y"),
         Options(method="CONNECT"),
         Options(user_agent="a\r\nb"),
+        Options(user_agent="\u30c4"),
+        Options(header_for=(("https://h", "X", "\u20ac"),)),
+        Options(header=(("X", "\udcff"),)),
+        Options(header=(("X", 5),)),
+        Options(method=None),
     ],
 )
 def test_check_refuses(options):
@@ -214,7 +252,7 @@ def test_a_refusal_shows_no_password():
 
 
 def jar(request, *lines):
-    return headers.kept(request, Result(status=200, fields=tuple(("Set-Cookie", line) for line in lines)))
+    return kept(request, Result(status=200, fields=tuple(("Set-Cookie", line) for line in lines)))
 
 
 def test_cookies_are_host_only_and_end():
@@ -250,9 +288,9 @@ def test_secure_cookies_want_https():
 def test_cookies_are_capped():
     request = ask("https://h/")
     assert len(jar(request, *(f"c{n}=1" for n in range(500)))) == 50
-    kept = jar(request, "small=1", *(f"c{n}={'x' * 3000}" for n in range(10)), "small=" + "y" * 9000)
-    assert sum(len(name) + len(value) + 3 for _, name, value in kept) <= 8 * 1024
-    assert kept[0] == ("https://h", "small", "1")
+    now = jar(request, "small=1", *(f"c{n}={'x' * 3000}" for n in range(10)), "small=" + "y" * 9000)
+    assert sum(len(name) + len(value) + 3 for _, name, value in now) <= 8 * 1024
+    assert now[0] == ("https://h", "small", "1")
 
 
 def test_the_text_reader_keeps_the_beginning():

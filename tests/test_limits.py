@@ -6,6 +6,7 @@ import heapq
 import random
 import time
 from collections import Counter, defaultdict, deque
+from dataclasses import replace
 
 import pytest
 
@@ -31,6 +32,9 @@ class Listed:
             return self.again.popleft()
         self.asked += 1
         return next(self.items, None)
+
+    def late(self, now):
+        return None
 
     def done(self, result, now):
         self.heard.append(result)
@@ -149,15 +153,15 @@ def test_hosts_take_turns():
 def test_a_hop_does_not_wait_behind_hosts_that_have_not_begun():
     feed = paused([f"h{n}" for n in range(300)], 2)
     hop = at("elsewhere", 7)
-    hop.attempts = 1
 
     def swallowed(result, now):
+        hop.owed, hop.began = result.request.owed, 1.0  # as dataclasses.replace would
         feed.inner.again.append(hop)
 
     feed._done = swallowed
     feed.done(feed.take(1.0).answer(1.0, status=302), 1.0)
     assert feed.take(1.0) is hop
-    assert feed.take(1.0).attempts == 0
+    assert feed.take(1.0).began < 0
 
 
 def test_a_hanging_host_before_the_others_costs_them_nothing():
@@ -326,9 +330,7 @@ def test_what_has_begun_goes_before_what_has_not():
     def swallow(result, now):
         request = result.request
         if request.row % 10 == 0 and not request.hops:
-            hop = at("a", request.row)
-            hop.hops, hop.attempts, hop.began = (("x", 302),), request.attempts, request.began
-            inner.again.append(hop)
+            inner.again.append(replace(request, hops=(("x", 302),)))
             return None
         return done(result, now)
 
@@ -349,6 +351,47 @@ def test_what_cannot_start_before_its_deadline_is_answered():
     assert (answer.row, answer.error, answer.elapsed) == (1, "deadline_exceeded", 1.0)
     assert isinstance(feed.take(1.0), Wait)
     assert feed.take(10.0).row == 2
+
+
+def test_what_is_parked_is_answered_at_its_deadline_and_begun_ones_keep_their_order():
+    begun = [replace(at("a", n), began=0.0, deadline=20.0 if n % 2 else 5.0, attempts=1) for n in range(6)]
+    feed = limits([at("a", 9), at("a", 10), *begun], per_host=1, deadline=20.0)
+    first = feed.take(0.0)
+    first.begin(0.0, Options())
+    assert feed.take(0.0) == Wait(5.0), "until the first deadline"
+    assert [feed.take(5.0).row for _ in range(3)] == [0, 2, 4]
+    order = []
+    for _ in range(4):
+        feed.done(first.answer(6.0, status=200), 6.0)
+        first = feed.take(6.0)
+        order.append(first.row)
+    assert order == [1, 3, 5, 10]
+    assert not feed.hosts.waiting
+    assert feed.hosts.dated.next() is None
+
+
+def test_a_retry_after_a_stale_connection_has_begun_though_it_counts_no_attempt():
+    stale = replace(at("a", 7), began=0.0, fresh=True)
+    feed = limits([at("a", 1), at("a", 2), stale])
+    feed.pause("a:80", 1.0, 0.0)
+    assert isinstance(feed.take(0.0), Wait)
+    assert [feed.take(1.0).row for _ in range(3)] == [7, 1, 2]
+
+
+def test_a_long_pause_before_a_retry_does_not_let_new_rows_pass_parked_ones():
+    order = []
+
+    def answer(request, now):
+        order.append(request.host[0])
+        if len(order) == 1:
+            return 0.01, {"status": 503, "fields": (("Retry-After", "30"),)}
+        return 1.0, {"status": 200}
+
+    items = [at("z", 0), *(at("a", n) for n in range(1, 11)), *(at(f"h{n}", 20 + n) for n in range(200))]
+    feed, _ = retrying(items, per_host=1)
+    sim = Sim(feed, answer, slots=3).run()
+    assert len(sim.rows()) == 211
+    assert "".join(order[:40]).count("a") == 10
 
 
 def test_answers_and_waits_of_the_inner_feed_pass():

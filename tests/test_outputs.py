@@ -106,6 +106,14 @@ def test_a_file_is_no_directory(tmp_path: Path) -> None:
     assert "Not a directory" in refused(tmp_path / "file" / "out.csv")
 
 
+def test_a_folder_that_takes_no_file_is_there_all_the_same() -> None:
+    if not Path("/proc/self").exists():
+        pytest.skip("no /proc")
+    message = refused("/proc/foo.csv")
+    assert "does not exist" not in message
+    assert "No such file or directory" in message
+
+
 @pytest.mark.parametrize("name", ["a\0b.csv", "x" * 300 + ".csv"])
 def test_an_impossible_name_is_refused(name: str, tmp_path: Path) -> None:
     assert "cannot be written" in refused(f"{tmp_path}/{name}")
@@ -255,8 +263,8 @@ def test_a_full_disk_leaves_whole_batches(tmp_path: Path) -> None:
         rows = [json.loads(line)["row"] for line in path.read_text().splitlines()]
         assert rows == list(range(1, int(written) + 1))
         assert path.read_bytes()[-1:] in {b"", b"\n"}
-        assert f"{path}: File too large; the {path.stat().st_size:,} bytes" in message
-        assert "--resume" in message
+        assert f"{path}: File too large after {path.stat().st_size:,} bytes; what was written is" in message
+        assert "again with --overwrite" in message
 
 
 def test_a_full_disk_under_csv_leaves_whole_rows(tmp_path: Path) -> None:
@@ -277,7 +285,7 @@ def test_a_full_device_is_a_local_fault(suffix: str, rows: int, tmp_path: Path) 
     link = tmp_path / f"out{suffix}"
     link.symlink_to("/dev/full")
     with (
-        pytest.raises(LocalFault, match=r"No space left on device.*--resume") as caught,
+        pytest.raises(LocalFault, match=r"No space left on device.*--overwrite") as caught,
         open_outputs([str(link)], COLUMNS, overwrite=False) as (write,),
     ):
         write([OK] * rows)
@@ -354,6 +362,69 @@ def test_what_was_appended_to_is_never_cut(tmp_path: Path) -> None:
     with path.open("ab") as stdout:
         subprocess.run([sys.executable, "-c", code], stdout=stdout, check=True, timeout=30)
     assert path.read_bytes() == b"before\none\n"
+
+
+def test_an_output_that_nobody_reads_is_broken_and_silent(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo.jsonl"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    other = tmp_path / "other.jsonl"
+    with open_outputs([str(fifo), str(other)], COLUMNS, overwrite=False) as (first, second):
+        assert (first.file.waits, second.file.waits) == (True, False)
+        os.close(reader)
+        for write in (first, second, first):
+            write([OK])
+        assert (first.broken, first.lost, second.broken) == (True, 0, False)
+    assert len(other.read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
+def test_a_write_that_waits_can_be_given_up(suffix: str, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    fifo = tmp_path / f"fifo{suffix}"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    waits: list[float] = []
+
+    def enough(waited: float) -> bool:
+        waits.append(waited)
+        return waited > 0.25
+
+    odd = [
+        Result(row=n, url=os.urandom(500).hex()) for n in range(10_000)
+    ]  # random, or Parquet makes it small
+    with open_outputs([str(fifo)], COLUMNS, overwrite=False) as (output,):
+        output.file.gives_up = enough
+        for _ in range(2):
+            output(odd)
+        assert (output.broken, output.lost) == (True, 20_000)
+    assert waits[-1] < 2
+    held = os.read(reader, 1 << 20)
+    os.close(reader)
+    assert len(held) > 4096
+    if suffix != ".parquet":
+        assert held.endswith(b"\n")  # whole lines, up to where the reader slept
+
+
+def test_writers_that_share_a_pipe_tear_no_line() -> None:
+    read, write = os.pipe()
+    batch = b"".join(b"%d" % n * 300 + b"\n" for n in range(10)) * 20
+
+    def print_all() -> None:
+        with Whole(os.dup(write), "standard output", owned=True) as out:
+            for _ in range(30):
+                out.write(batch)
+
+    threads = [threading.Thread(target=print_all) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    os.close(write)
+    with os.fdopen(read, "rb") as stream:
+        lines_read = stream.read().splitlines()
+    for thread in threads:
+        thread.join(10)
+    assert len(lines_read) == 3 * 30 * 200
+    assert {(len(line), len(set(line))) for line in lines_read} == {(300, 1)}
 
 
 def test_a_pipe_that_does_not_block_gets_everything() -> None:

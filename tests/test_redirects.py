@@ -20,6 +20,9 @@ class Listed:
     def take(self, now):
         return self.items.popleft() if self.items else None
 
+    def late(self, now):
+        return None
+
     def done(self, result, now):
         self.heard.append(result)
         return result
@@ -113,6 +116,17 @@ def test_no_hop_starts_after_the_deadline():
     )
     assert inner.heard == [late]
     assert feed.take(2.0).wire == "http://h/next"
+
+
+def test_a_hop_that_no_slot_was_free_for_is_answered_at_its_deadline_and_once():
+    feed, inner = made("http://h/", deadline=2.0)
+    assert feed.done(moved(start(feed, 0.0), "/2"), 1.0) is None
+    assert feed.late(1.9) is None
+    late = feed.late(2.0)
+    assert (late.error, late.final_url) == ("deadline_exceeded", "http://h/2")
+    assert feed.late(3.0) is None
+    assert feed.take(3.0) is None
+    assert inner.heard == [late]
 
 
 def test_waits_and_answers_of_the_inner_feed_pass():

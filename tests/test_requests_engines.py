@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import multiprocessing
 import os
+import random
+import resource
 import signal
 import socket
 import subprocess
@@ -11,16 +15,21 @@ import sys
 import textwrap
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from fetcher import engines, headers, urls
 from fetcher.engines import _requests, processes
-from fetcher.errors import UsageError
+from fetcher.errors import Fault, UsageError
 from fetcher.model import Options, Request, Result
+from fetcher.outbox import Outbox
+from fetcher.pump import Ready
+from fetcher.run import Run
 from tests.servers import (
     answers,
     blackhole,
@@ -176,6 +185,125 @@ def test_an_answer_before_the_body_was_taken() -> None:
     assert result.elapsed < 2.5
 
 
+UPLOAD = 16_000_000  # more than the buffers of both ends hold
+INTERIM = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
+TOO_MUCH = response(b"", "Connection: close", status="413 Too Much")
+
+
+def swallow(conn: socket.socket, size: int = UPLOAD) -> None:
+    """Read a request whose body has that size."""
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += conn.recv(1000)
+    size -= len(head.partition(b"\r\n\r\n")[2])
+    while size > 0 and (data := conn.recv(1 << 16)):
+        size -= len(data)
+
+
+def busy_at_first(conn: socket.socket, _n: int) -> None:
+    time.sleep(0.6)
+    swallow(conn)
+    conn.sendall(OK)
+
+
+def speaks_of_progress(conn: socket.socket, _n: int) -> None:
+    conn.sendall(INTERIM)
+    time.sleep(0.3)
+    conn.sendall(INTERIM)
+    swallow(conn)
+    conn.sendall(OK)
+
+
+def answers_as_it_reads(conn: socket.socket, _n: int) -> None:
+    conn.sendall(OK[:-1])
+    time.sleep(0.3)
+    swallow(conn)
+    conn.sendall(OK[-1:])
+
+
+def refuses_and_closes(conn: socket.socket, _n: int) -> None:
+    # Nagle's algorithm would keep the answer back for an ACK, and closing would then discard it.
+    conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    conn.recv(1000)
+    conn.sendall(TOO_MUCH)
+
+
+def refuses_and_stays(conn: socket.socket, _n: int) -> None:
+    conn.recv(1000)
+    time.sleep(0.3)
+    conn.sendall(INTERIM + TOO_MUCH)
+    time.sleep(3)
+
+
+UPLOADS = {
+    busy_at_first: 200,
+    speaks_of_progress: 200,
+    answers_as_it_reads: 200,
+    refuses_and_closes: 413,
+    refuses_and_stays: 413,
+}
+
+
+@pytest.mark.parametrize("name", ["sequential", "threads", "processes"])
+@pytest.mark.parametrize("secure", [False, True])
+def test_what_comes_while_the_body_is_sent(name: str, *, secure: bool) -> None:
+    made = tls("good")
+    options = Options(timeout=8, method="POST", data=b"x" * UPLOAD, cacert=made.cacert)
+    with engines.pick(name).engine(options) as engine:
+        for script, status in UPLOADS.items():
+            with raw(script, made.context if secure else None) as server:
+                engine.submit(asked(server.url, options, method="POST", data=options.data))
+                (result,) = collect(engine, 1)
+            assert (result.status, result.error) == (status, None), (script, result.message)
+
+
+def test_what_comes_while_the_body_is_sent_is_judged() -> None:
+    def script(answer: bytes) -> Any:
+        return lambda conn, _n: (conn.recv(1000), conn.sendall(answer), time.sleep(3))
+
+    posted = {"method": "POST", "data": b"x" * UPLOAD, "timeout": 1.0}
+    assert told(script(b"SSH-2.0-OpenSSH_9.2\r\n"), **posted).error == "bad_status_line"
+    assert told(script(INTERIM), **posted).error == "total_timeout"
+    assert told(script(b""), **posted).error == "read_timeout"
+
+    def ends(conn: socket.socket, _n: int) -> None:
+        conn.shutdown(socket.SHUT_WR)
+        time.sleep(3)
+
+    assert told(ends, **posted).error == "no_response"
+
+
+# What fails on this side.
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EOFError("unexpected EOF"),  # the fork server is gone
+        ConnectionResetError(104, "Connection reset by peer"),
+        ConnectionRefusedError(111, "Connection refused"),
+        BlockingIOError(11, "Resource temporarily unavailable"),  # of fork: no process left
+        TimeoutError("timed out"),
+        RuntimeError("can't start new thread"),
+    ],
+)
+def test_what_could_not_start_is_nobody_elses_fault(error: Exception) -> None:
+    result = _requests.failed(asked("http://a.test/", Options()), error, "processes")
+    assert result.error == "local_memory"
+    assert str(error) in (result.message or "")
+
+
+def test_what_could_not_start_keeps_its_reason() -> None:
+    request = asked("http://a.test/", Options())
+    for error, kind in (
+        (OSError(24, "Too many open files"), "local_fd_limit"),
+        (Fault("worker_died"), "worker_died"),
+        (Fault("cancelled"), "cancelled"),
+        (TypeError("cannot pickle"), "internal"),
+    ):
+        assert _requests.failed(request, error, "processes").error == kind
+
+
 # TLS.
 
 TLS = {
@@ -286,6 +414,22 @@ def test_a_proxy_that_fails() -> None:
     assert (other.error, other.status) == (None, 407)
     assert gone.error == "proxy_error"
     assert mute.error == "proxy_error"
+
+
+def test_the_login_of_a_proxy_is_utf_8() -> None:
+    login = "jos\u00e9:\u20acuro"
+    with raw(answers(OK)) as server, proxy(login) as between:
+        for spelled in (login, quote(login, safe=":")):
+            (result,) = ask(server.url, proxy=f"http://{spelled}@127.0.0.1:{between.port}")
+            assert result.ok, result.status
+
+
+def test_reading_a_proxy_needs_no_library() -> None:
+    code = "import sys, fetcher.engines._proxy; print('urllib3' in sys.modules or 'requests' in sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, env=environment()
+    )
+    assert run.stdout == "False\n", run.stderr
 
 
 @pytest.mark.parametrize("place", ["socks5://127.0.0.1:1080", "https://a:b@p.test", "http://", "http://a:x"])
@@ -447,6 +591,39 @@ def test_a_killed_worker_costs_no_url(leaves_nothing: None) -> None:
     assert [result.error for result in results if not result.ok] == []
 
 
+@pytest.mark.long
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("width", [4, 8])
+def test_a_worker_killed_every_second(width: int, site: str, leaves_nothing: None) -> None:
+    """48 URLs of 3 s each: nothing lost or doubled; only what was hit twice fails, and it says why."""
+    places = [f"{site}/delay/3?n={n}" for n in range(48)]
+    rng = random.Random(width)
+    hits: Counter[str] = Counter()
+    run = Run(Ready([("", place) for place in places]), "processes", Options(concurrency=width), Outbox())
+    over = threading.Event()
+
+    def kill() -> None:
+        while not over.wait(1.0):
+            engine: Any = run.engine
+            slot, job = rng.choice(list(engine._busy.items()) or [(None, None)])
+            if slot is not None and slot._context.worker is not None:
+                os.kill(slot._context.worker.pid, signal.SIGKILL)
+                hits[job.request.url] += 1
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        with run:
+            results = list(run)
+    finally:
+        over.set()
+        thread.join()
+    assert hits.total() >= 48 * 3 // width - 1
+    assert sorted(result.url for result in results) == sorted(places)
+    for result in results:
+        assert result.ok or (result.error == "worker_died" and hits[result.url] >= 2), result
+
+
 def killer(engine: Any) -> Any:
     """A script that kills the worker that asks for /poison, and answers all others."""
 
@@ -471,6 +648,7 @@ def test_what_kills_its_workers(method: str, asks: int, leaves_nothing: None) ->
         engine.submit(asked(server.url, options))
         results = {result.url: result for result in collect(engine, 2)}
         assert results[f"{server.url}poison"].error == "worker_died"
+        assert results[f"{server.url}poison"].attempts == asks
         assert results[server.url].ok
         assert sum(b"/poison" in request for request in server.requests) == asks
         engine.submit(asked(server.url, options))
@@ -505,14 +683,94 @@ def test_a_worker_that_died_at_rest_is_not_held_against_the_next() -> None:
                 time.sleep(0.01)
 
 
-def test_workers_are_started_as_the_load_asks_and_tell_their_cpu() -> None:
+def test_workers_are_started_as_the_load_asks() -> None:
     with raw(answers(OK)) as server, running(8) as (engine, options):
         assert workers(engine) == []
         for _ in range(5):
             engine.submit(asked(server.url, options))
             assert collect(engine, 1)[0].ok
         assert len(workers(engine)) == 1
-        assert engine.cpu > 0
+
+
+def test_a_request_begins_when_a_worker_takes_it_up() -> None:
+    with raw(answers(OK)) as server, running(1, deadline=60.0) as (engine, options):
+        request = asked(server.url, options)
+        second = asked(server.url, options, hops=(("http://a.test/", 302),), attempts=1)
+        for one in (request, second):
+            submitted = time.monotonic()
+            before = one.began
+            engine.submit(one)
+            (result,) = collect(engine, 1)
+            assert result.ok
+            assert (one.began > submitted) == (one is request), "only with the first attempt"
+            assert one.began == before or one is request
+            assert 0 < result.elapsed <= time.monotonic() - one.began
+            assert one.deadline - one.began == pytest.approx(60.0)
+
+
+def spent(pid: int) -> float:
+    """CPU seconds of a process so far, as its own process_time() would say."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def test_the_cpu_of_workers_is_that_of_children() -> None:
+    """Killed or not, all have been waited for when the engine is left."""
+    bomb = gzip.compress(bytes(200_000_000), 1)
+    coded = response(bomb, "Content-Encoding: gzip")
+    before = children()
+    with raw(answers(coded)) as server, running(2) as (engine, options):
+        killed = 0.0
+        for turn in range(2):
+            for _ in range(2):
+                engine.submit(asked(server.url, options, readers=("hash",)))
+            assert [result.error for result in collect(engine, 2)] == [None, None]
+            if not turn:
+                victim = workers(engine)[0]
+                killed = spent(victim)
+                os.kill(victim, signal.SIGKILL)
+                until = time.monotonic() + 2
+                while victim in workers(engine) and time.monotonic() < until:
+                    time.sleep(0.01)
+        theirs = killed + sum(spent(pid) for pid in workers(engine))
+        server_of_forks = spent(engine._server._forkserver_pid)
+    assert killed > 0.1
+    assert 0.95 * theirs < children() - before - server_of_forks < 1.25 * theirs
+
+
+def blocks_ctrl_c(pid: int) -> bool:
+    (line,) = [one for one in Path(f"/proc/{pid}/status").read_text().split("\n") if "SigBlk" in one]
+    return bool(int(line.split()[1], 16) & 1 << signal.SIGINT - 1)
+
+
+def test_the_fork_server_is_deaf_to_ctrl_c_from_its_start() -> None:
+    with raw(answers(OK)) as server, running(1) as (engine, options):
+        engine._server.ensure_running()
+        assert blocks_ctrl_c(engine._server._forkserver_pid), "while it still imports"
+        assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        engine.submit(asked(server.url, options))
+        assert collect(engine, 1)[0].ok
+        assert not blocks_ctrl_c(workers(engine)[0])
+
+
+def in_a_pool() -> str:
+    try:
+        processes.engine(Options())
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
+def test_inside_a_worker_of_a_pool_it_says_so() -> None:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert "take threads or asyncio" in pool.apply(in_a_pool)
+        pool.close()
+        pool.join()
 
 
 def test_cancelled_workers_are_used_again_as_new_ones() -> None:
@@ -565,6 +823,67 @@ SCRIPT = """
                 sys.argv[2:] = []
     print([result.error or result.status for result in results])
 """
+
+
+FORKING = """
+    import os, sys, time
+    from fetcher import engines
+    from fetcher.model import Options
+    from tests.test_requests_engines import asked, collect, workers
+    options = Options(concurrency=1)
+    with engines.pick("processes").engine(options) as engine:
+        engine.submit(asked(sys.argv[1], options))
+        collect(engine, 1)
+        before = workers(engine)
+        stays = os.fork()
+        if not stays:
+            time.sleep(15)
+            os._exit(0)
+        goes = os.fork()
+        if not goes:
+            sys.exit(0)  # through all hooks of an exit
+        os.waitpid(goes, 0)
+        engine.submit(asked(sys.argv[1], options))
+        print(collect(engine, 1)[0].ok, workers(engine) == before)
+        began = time.monotonic()
+    print(time.monotonic() - began < 3)
+    os.kill(stays, 9)
+    os.waitpid(stays, 0)
+"""
+
+
+def test_children_that_the_caller_forks_hold_nothing_up(leaves_nothing: None) -> None:
+    with raw(answers(OK)) as server:
+        run = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", textwrap.dedent(FORKING), server.url],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            env=environment(),
+        )
+    assert run.stdout == "True True\nTrue\n", run.stdout + run.stderr
+
+
+HELD = """
+    import sys, fetcher
+    held = fetcher.fetch(sys.argv[2:], engine=sys.argv[1], timeout=20, concurrency=4)
+    print(next(held).status, flush=True)
+"""
+
+
+@pytest.mark.parametrize("name", ["sequential", "threads", "processes"])
+def test_a_run_still_held_at_the_exit_ends_at_once(name: str) -> None:
+    with raw(answers(OK)) as server, hanging() as silent:
+        began = time.monotonic()
+        run = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(HELD), name, server.url, *[silent.url] * 3],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            env=environment(),
+        )
+    assert (run.stdout, run.stderr) == ("200\n", "")
+    assert time.monotonic() - began < 8
 
 
 def environment() -> dict[str, str]:

@@ -84,9 +84,27 @@ def test_one_lookup_for_all_who_ask(resolver: Resolver, lookups: Lookups) -> Non
 def test_many_names_at_a_time_with_few_threads(resolver: Resolver, lookups: Lookups) -> None:
     asked = [resolver.ask(f"{n}.test", 80) for n in range(100)]
     time.sleep(0.2)
-    assert len(lookups.asked) == resolve.THREADS
+    assert len(lookups.asked) == resolve.THREADS[0]
     lookups.go.set()
     assert all(one.result(5) for one in asked)
+
+
+def test_hung_names_leave_room_for_a_healthy_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+
+    def look_up(host: bytes, *_: object) -> list[tuple[object, ...]]:
+        if host != b"well.test":
+            go.wait(10)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    resolver = Resolver(Options(concurrency=64))
+    hung = [resolver.ask(f"{n}.test", 80) for n in range(40)]
+    assert resolver.ask("well.test", 80).result(5)
+    assert not any(one.done() for one in hung)
+    assert Resolver(Options(concurrency=10_000)).most == resolve.THREADS[1]
+    go.set()
+    resolver.close()
 
 
 def test_the_cache_is_bounded_and_forgets(

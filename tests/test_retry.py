@@ -30,6 +30,9 @@ class Listed:
     def take(self, now):
         return self.items.popleft() if self.items else None
 
+    def late(self, now):
+        return None
+
     def done(self, result, now):
         self.heard.append(result)
         return result
@@ -174,6 +177,8 @@ def test_a_stale_connection_is_asked_again_at_once_uncounted_once(error):
     [
         {"error": "no_response", "reused": False},
         {"error": "reset", "reused": True, "status": 200},
+        {"error": "reset", "reused": True, "ttfb": 0.1},
+        {"error": "no_response", "reused": True, "ttfb": 0.1},
         {"error": "read_timeout", "reused": True},
     ],
 )
@@ -193,6 +198,18 @@ def test_no_retry_is_parked_beyond_the_deadline():
     heard = feed.done(request.answer(10.9999, "reset"), 10.9999)
     assert heard is not None
     assert heard.error == "reset"
+
+
+def test_what_is_due_but_not_taken_is_answered_at_its_deadline_and_once():
+    feed, inner = made(Request("x"), deadline=5.0)
+    request = start(feed, 0.0)
+    assert feed.done(request.answer(1.0, "reset"), 1.0) is None
+    assert feed.late(4.9) is None
+    heard = feed.late(5.0)
+    assert (heard.error, heard.attempts, heard.elapsed) == ("deadline_exceeded", 1, 5.0)
+    assert feed.late(6.0) is None
+    assert feed.take(6.0) is None
+    assert inner.heard == [heard]
 
 
 @pytest.mark.parametrize("error", ["read_timeout", "total_timeout", "connect_timeout", "dns_temporary"])

@@ -90,6 +90,9 @@ class Listed:
     def take(self, now):
         return self.items.popleft() if self.items else None
 
+    def late(self, now):
+        return None
+
     def done(self, result, now):
         self.heard.append(result)
         return result
@@ -319,6 +322,24 @@ def test_only_so_many_pages_wait(monkeypatch):
     assert len(inner.items) == 15
     assert feed.done(robots.answer(0.0, status=404), 0.0) is None
     assert [feed.take(0.0).row for _ in range(20)] == list(range(20))
+
+
+def test_a_page_waits_for_its_robots_until_its_deadline_and_is_answered_once():
+    options = Options(robots=True, deadline=5.0)
+    pages = [page("http://h/1", options, row=1, began=0.0, deadline=5.0), page("http://h/2", options, row=2)]
+    inner = Listed(*pages)
+    feed = Robots(inner, options)
+    robots = feed.take(0.0)
+    assert feed.take(0.0) == Wait(5.0)
+    assert feed.late(4.9) is None
+    late = feed.late(5.0)
+    assert (late.row, late.error) == (1, "deadline_exceeded")
+    assert "robots.txt of h was waited for" in late.message
+    assert feed.take(5.0) is None
+    assert feed.done(robots.answer(6.0, status=404), 6.0) is None
+    assert feed.take(6.0).row == 2
+    assert feed.take(6.0) is None
+    assert inner.heard == [late]
 
 
 def test_waits_and_answers_of_the_inner_feed_pass():

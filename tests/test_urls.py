@@ -228,11 +228,31 @@ def test_mask_never_lets_a_password_through(noise, scheme, rest):
         ("ftp://u:p@h/", "ftp://***@h/", ""),
         ("http:\\\\u:p@h", "http:\\\\***@h", "u:p"),
         ("no at all", "no at all", ""),
+        ("mailto:joe@example.com", "mailto:joe@example.com", ""),
+        (" MailTo:joe@example.com", " MailTo:joe@example.com", ""),
+        ("mailto:80@h", "***@h", "mailto:80"),
+        ("joe@example.com", "joe@example.com", "joe:"),
+        ("//joe@h/", "//***@h/", "joe:"),
+        (" //joe@h/", " //***@h/", "joe:"),
+        ("http:joe@h", "http:***@h", "joe:"),
+        ("mailto://u:p@h", "mailto://***@h", ""),
+        ("sip:joe@h", "***@h", "sip:joe"),
     ],
 )
 def test_mask_and_userinfo(text, shown, login):
     assert urls.mask(text) == shown
     assert urls.userinfo(text) == login
+
+
+@pytest.mark.parametrize("text", ["mailto:joe@example.com", "joe@example.com", "data:x@y"])
+def test_what_is_shown_and_asked_again_leads_to_the_same(text):
+    def outcome(given):
+        try:
+            return urls.wire(given), urls.userinfo(given)
+        except Fault as fault:
+            return fault.kind
+
+    assert outcome(urls.mask(text)) == outcome(text)
 
 
 def test_key_keeps_apart_what_may_differ():
@@ -426,6 +446,34 @@ def test_a_post_may_lead_to_a_get_of_the_same_page():
         None,
     )
     assert follow(start, lambda _: (303, "/one", ()), options)[1].kind == "redirect_loop"
+
+
+def test_a_post_that_is_not_the_methods_of_the_options_may_lead_to_itself():
+    start = ask(method="POST", data=b"x")
+    site = lambda r: (303, "/one", ()) if r.method == "POST" else (200, "", ())  # noqa: E731
+    assert follow(start, site, Options()) == (2, None)
+
+
+def test_each_new_state_of_the_cookies_may_come_back_once():
+    def counting(request):
+        if (seen := len(request.asked)) == 4:
+            return 200, "", ()
+        return 302, "/one", (("Set-Cookie", f"visits={seen}"),)
+
+    assert follow(ask(), counting, Options()) == (5, None)
+
+    def elsewhere(request):  # a cookie that this page never gets is no new state
+        place = "http://a.example/one" if request.authority == "b.example" else "http://b.example/"
+        return 302, place, (("Set-Cookie", f"n={len(request.asked)}"),) * (request.authority == "b.example")
+
+    asked, fault = follow(ask(), elsewhere, Options())
+    assert (asked, fault.kind) == (2, "redirect_loop")
+
+    def flipping(request):
+        return 302, "/one", (("Set-Cookie", f"side={len(request.asked) % 2}"),)
+
+    asked, fault = follow(ask(), flipping, Options())
+    assert (asked, fault.kind) == (3, "redirect_loop")
 
 
 @pytest.mark.parametrize("place", ["http://evil.example/?u:PASS@x", "ftp://u:PASS@h/", "http://u:PASS@[::1"])

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 
 from fetcher.drive import drive
 from fetcher.engines._scripted import Answer, Scripted
+from fetcher.feeds._hosts import Hosts
 from fetcher.feeds.rows import Rows
 from fetcher.model import Options, Request, Result
 from fetcher.outbox import Outbox
@@ -15,7 +16,18 @@ from fetcher.run import chain
 from fetcher.sources import Bad, Skip
 
 STATUSES = (200, 200, 200, 200, 404, 500, 503, 429)
-ERRORS = (None, None, None, "no_response", "dns_not_found", "read_timeout", "truncated", "connect_refused")
+ERRORS = (
+    None,
+    None,
+    None,
+    "no_response",
+    "dns_not_found",
+    "read_timeout",
+    "truncated",
+    "connect_refused",
+    "reset",
+)
+ROBOTS = (b"", b"", b"User-agent: *\nDisallow: /7", b"User-agent: *\nCrawl-delay: 1")
 
 
 class World:
@@ -34,10 +46,15 @@ class World:
             deadline=self.random.choice((0.0, 0.0, 3.0)),
             timeout=5.0,
             unique=self.random.random() < 0.2,
+            robots=self.random.random() < 0.3,
         )
         self.starts: dict[str, list[float]] = defaultdict(list)
         self.flying: Counter[str] = Counter()
         self.crowded: list[str] = []
+        self.passed: dict[str, Counter[str]] = defaultdict(Counter)  # host -> who was served instead
+        self.unfair: list[tuple[str, str]] = []
+        self.owed = 0  # what Limits still waits for at the end
+        self.overdue: list[tuple[int, float]] = []  # rows whose record came after their deadline
 
     def items(self) -> list[object]:
         """The list: URLs of few or many hosts, with blanks, comments, junk and duplicates among them."""
@@ -84,9 +101,10 @@ class World:
 class Watched(Scripted):
     """A scripted engine that counts, per host, what is in flight and when each attempt starts."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, hosts: Hosts) -> None:
         super().__init__(world.script, width=64)
         self.world = world
+        self.hosts = hosts
 
     def submit(self, request: Request) -> None:
         world = self.world
@@ -94,13 +112,40 @@ class Watched(Scripted):
         world.flying[request.host] += 1
         if world.per_host and world.flying[request.host] > world.per_host:
             world.crowded.append(request.host)
+        world.passed.pop(request.host, None)
+        if request.attempts == 1 and not request.fresh:  # what has begun may go first
+            self.pass_over(request.host)
         super().submit(request)
+
+    def pass_over(self, served: str) -> None:
+        """A host with something parked and a free slot may be passed over once by each other host."""
+        passed = self.world.passed
+        for name in list(passed):
+            if name not in self.hosts.waiting:
+                del passed[name]
+        for name, host in self.hosts.waiting.items():
+            if host.running >= host.limit or host.tat > self.now:
+                passed.pop(name, None)
+            elif name != served:
+                passed[name][served] += 1
+                if passed[name][served] > 1:
+                    self.world.unfair.append((name, served))
+
+    def hear(self, results: list[Result]) -> None:
+        """Note which records come too late, unless for want of a slot."""
+        for result in results:
+            request = result.request
+            full = self.most >= min(self.world.options.concurrency, self.width)
+            if request is not None and request.deadline and not full and self.now > request.deadline + 0.2:
+                self.world.overdue.append((result.row, self.now - request.deadline))
 
     def wait(self, timeout: float) -> list[Result]:
         results = super().wait(timeout)
         for result in results:
             assert result.request is not None
             self.world.flying[result.request.host] -= 1
+            if result.request.purpose == "robots" and result.status == 200:
+                result.found = {"text": self.world.random.choice(ROBOTS)}
         return results
 
 
@@ -108,9 +153,10 @@ def play(seed: int) -> tuple[World, list[object], list[Result], Rows, Watched]:
     """Run one world to its end."""
     world = World(seed)
     items = world.items()
-    engine = Watched(world)
     heard: list[Result] = []
     rows = Rows(Ready([("list", item) for item in items]), world.options)  # type: ignore[arg-type]
-    _, feed = chain(rows, world.options)
-    drive(feed, engine, world.options, Outbox([heard.extend], queued=False), engine.clock)
+    limits, feed = chain(rows, world.options)
+    engine = Watched(world, limits.hosts)
+    drive(feed, engine, world.options, Outbox([heard.extend, engine.hear], queued=False), engine.clock)
+    world.owed = limits._owed
     return world, items, heard, rows, engine

@@ -2,38 +2,58 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, NoReturn
+
+from fetcher.cli._descriptors import complete, width
 
 COMMANDS: Final = ("get", "serve", "demo", "engines")  # in the order a person meets them
+COMPLETE: Final = "_FETCH_COMPLETE"  # set by a shell's completion
+NARROW: Final = 60  # columns of a terminal below which tables of options lose their names
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run `fetch` with these arguments; exits with the code that README lists."""
+    complete()
     args = sys.argv[1:] if argv is None else argv
+    if COMPLETE in os.environ:  # a shell asks what may follow: answer, and never run anything
+        _completions()
     if args == ["--version"]:  # before anything is imported: it is asked by scripts
         from fetcher import __version__
 
         print(f"fetch {__version__}")
         return
-    name, rest = _command(args)
-    sys.exit(_app(name, _config(rest))(args=rest, prog_name="fetch" if name == "get" else f"fetch {name}"))
+    name = args[0] if args and args[0] in COMMANDS else "get"
+    rest = args[1:] if args[:1] == [name] else args
+    defaults = _settings(_config(rest), name)
+    sys.exit(_app(name, defaults)(args=rest, prog_name="fetch" if name == "get" else f"fetch {name}"))
 
 
-def _command(args: list[str]) -> tuple[str, list[str]]:
-    """The command and its own arguments; `get` where none is named."""
-    words = _completing() or args
-    if words and words[0] in COMMANDS:
-        return words[0], args[1:]
-    return "get", args
+def _completions() -> NoReturn:
+    """Print what may follow, as the shell wants it, and exit; a command's own word is taken off the line."""
+    from typer.completion import completion_init  # type: ignore[attr-defined]
+
+    completion_init()  # what `add_completion` does, without the options that it adds
+    words = completing()
+    name = words[0] if words and words[0] in COMMANDS else "get"
+    if name != "get":
+        os.environ["COMP_CWORD"] = str(int(os.environ.get("COMP_CWORD") or 1) - 1)
+        for variable in ("COMP_WORDS", "_TYPER_COMPLETE_ARGS"):
+            os.environ[variable] = re.sub(rf"\s{name}\b", "", os.environ.get(variable, ""), count=1)
+    sys.exit(_app(name, {})(args=[], prog_name="fetch", complete_var=COMPLETE))
 
 
-def _completing() -> list[str]:
-    """The words on the line that a shell wants completed; empty when this is no completion."""
-    import os
-
-    return os.environ.get("COMP_WORDS", "").split()[1:] if "_FETCH_COMPLETE" in os.environ else []
+def completing() -> list[str]:
+    """The words before the one that a shell wants completed, without `fetch` itself."""
+    if "COMP_CWORD" in os.environ:  # bash
+        words = os.environ.get("COMP_WORDS", "").split()
+        return words[1 : int(os.environ["COMP_CWORD"])]
+    line = os.environ.get("_TYPER_COMPLETE_ARGS", "")  # the others: the line as far as the cursor
+    words = line.split()[1:]
+    return words if line.endswith(" ") else words[:-1]
 
 
 def _config(args: list[str]) -> str:
@@ -46,28 +66,46 @@ def _config(args: list[str]) -> str:
     return ""
 
 
-def _app(name: str, config: str) -> Any:
-    import typer
-
-    from fetcher.cli.options import settings
+def _settings(config: str, name: str) -> dict[str, Any]:
+    from fetcher.cli._settings import settings, slips
     from fetcher.errors import UsageError
 
-    module = import_module(f"fetcher.cli.{name}")
     try:
-        defaults = settings(config)
+        found = settings(config)
     except UsageError as error:
         print(f"fetch: {error}", file=sys.stderr)
         sys.exit(2)
-    app = typer.Typer(add_completion=name == "get", pretty_exceptions_enable=False, rich_markup_mode="rich")
+    for slip in slips() if name == "get" else ():
+        print(f"fetch: {slip}", file=sys.stderr)
+    return found
+
+
+def _app(name: str, defaults: dict[str, Any]) -> Any:
+    import typer
+
+    module = import_module(f"fetcher.cli.{name}")
+    given = os.environ.get("COLUMNS", "")
+    columns = int(given) if given.isdecimal() else width(0, 1, 2)  # where rich looks as well
+    rich = columns >= NARROW
+    app = typer.Typer(
+        add_completion=name == "get",
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich" if rich else None,
+    )
     app.command(
-        context_settings={"default_map": defaults, "help_option_names": ["-h", "--help"]},
-        epilog=_epilog() if name == "get" else None,
+        context_settings={
+            "default_map": defaults,
+            "help_option_names": ["-h", "--help"],
+            "terminal_width": None if rich else columns,
+        },
+        epilog=_epilog(rich) if name == "get" else None,
     )(module.command)
     return app
 
 
-def _epilog() -> str:
+def _epilog(rich: bool) -> str:
     from fetcher import cli, menu
 
-    rows = (f"[bold]fetch {name}[/]  {menu.sentence(cli, name)}" for name in COMMANDS[1:])
-    return "[bold]Other commands[/]\n\n" + "\n\n".join(rows)
+    on, off = ("[bold]", "[/]") if rich else ("", "")
+    rows = (f"{on}fetch {name}{off}  {menu.sentence(cli, name)}" for name in COMMANDS[1:])
+    return f"{on}Other commands{off}\n\n" + "\n\n".join(rows)

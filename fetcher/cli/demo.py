@@ -65,7 +65,18 @@ def _demo(urls: int) -> int:
 def _fetch(listed: Path, engine: str, *, quiet: bool) -> Lap:
     """Run `fetch` on the list as a process of its own, so that its CPU time is its own."""
     summary = listed.with_suffix(".json")
-    words = [sys.executable, "-m", "fetcher", "get", str(listed), "-e", engine, "--summary", str(summary)]
+    words = [
+        sys.executable,
+        "-m",
+        "fetcher",
+        "get",
+        str(listed),
+        "-e",
+        engine,
+        "--summary",
+        str(summary),
+        "--overwrite",
+    ]
     began = time.monotonic()
     out = subprocess.DEVNULL if quiet else None
     subprocess.run([*words, *(("-q",) if quiet else ())], stdout=out, check=False)  # noqa: S603

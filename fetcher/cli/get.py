@@ -11,9 +11,11 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from fetcher import engines, menu
+from fetcher.cli import COMMANDS, completing
 from fetcher.cli import options as table
 from fetcher.errors import LocalFault, UsageError
-from fetcher.model import Options
+from fetcher.options import Options, check
 
 ALIKE: Final = (  # options that are what Options takes
     *("concurrency", "per_host", "rate", "host_rate", "timeout", "connect_timeout", "deadline", "retries"),
@@ -36,6 +38,22 @@ def get(inputs: list[str] | None, **values: Any) -> None:
     raise typer.Exit(guarded(lambda: watch(inputs or [], values, options(values)), debug=values["debug"]))
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from fetcher import __version__
+
+        print(f"fetch {__version__}")
+        raise typer.Exit
+
+
+def _first_words(incomplete: str) -> list[str]:
+    """What may stand first: a command or a file; nothing where the shell's own completion will do."""
+    commands = [name for name in COMMANDS if name.startswith(incomplete)] if completing() == [] else []
+    files = (path for path in Path().iterdir() if path.name.startswith(incomplete))
+    names = sorted(f"{path.name}/" if path.is_dir() else path.name for path in files)
+    return [*commands, *(name for name in names if name[0] != ".")] if commands else []
+
+
 command = table.command(
     get,
     table.BY_NAME,
@@ -44,8 +62,19 @@ command = table.command(
             "inputs",
             inspect.Parameter.POSITIONAL_OR_KEYWORD,
             default=None,
-            annotation=Annotated[list[str] | None, typer.Argument(metavar="INPUT...", show_default=False)],
-        )
+            annotation=Annotated[
+                list[str] | None,
+                typer.Argument(metavar="INPUT...", show_default=False, autocompletion=_first_words),
+            ],
+        ),
+        inspect.Parameter(
+            "version",
+            inspect.Parameter.KEYWORD_ONLY,
+            default=False,
+            annotation=Annotated[
+                bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_version)
+            ],
+        ),
     ],
 )
 
@@ -58,6 +87,8 @@ def guarded(work: Any, *, debug: bool) -> int:
         return _say(error, 2)
     except LocalFault as error:
         return _say(error, 4)
+    except BrokenPipeError:  # nobody reads what is printed here
+        return 141
     except Exception as error:
         if debug:
             raise
@@ -99,20 +130,15 @@ def options(values: dict[str, Any]) -> Options:
 
 
 def _check(options: Options, values: dict[str, Any]) -> None:
-    for name in ("concurrency", "rate", "host_rate", "deadline", "retries", "max_redirects"):
-        if getattr(options, name) < 0:
-            raise UsageError(f"--{name.replace('_', '-')} {getattr(options, name)}: give 0 or more")
-    for name in ("timeout", "connect_timeout"):
-        if not 0 < getattr(options, name) < 1e6:
-            raise UsageError(f"--{name.replace('_', '-')} {getattr(options, name)}: give seconds above 0")
-    if options.per_host is not None and options.per_host < 0:
-        raise UsageError(f"--per-host {options.per_host}: give 0 (no limit) or more")
+    check(options)
     if values["ipv4"] and values["ipv6"]:
         raise UsageError("-4 and -6 exclude each other: give one, or none for both")
-    if options.http not in {"1.1", "2", "3"}:
-        raise UsageError(f"--http {options.http}: give 1.1, 2 or 3")
     if options.http != "1.1" and values["engine"] != "curl":
-        raise UsageError(f"--http {options.http} needs the curl engine: add -e curl")
+        known = menu.names(engines)
+        cure = "add -e curl" if "curl" in known else "leave it out"
+        others = " and ".join((", ".join(known[:-1]), known[-1])) if "curl" not in known else values["engine"]
+        speak = "speak" if "curl" not in known else "speaks"
+        raise UsageError(f"--http {options.http}: {others} {speak} HTTP/1.1 only: {cure}")
     for name in ("cacert", "cert"):
         path = getattr(options, name)
         if path and not Path(path).is_file():

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import inspect
-import os
-import tomllib
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
-from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
 import typer
-
-from fetcher.errors import UsageError
 
 
 class Option(NamedTuple):
@@ -65,12 +59,12 @@ _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
     ("--resolve", list[str], [], "HOST:PORT:ADDR", "Use this address for that host and port.", _NETWORK),
     ("-4 --ipv4", bool, False, None, "IPv4 only.", _NETWORK),
     ("-6 --ipv6", bool, False, None, "IPv6 only.", _NETWORK),
-    ("--http", str, "1.1", "1.1|2|3", "HTTP version; 2 and 3 need -e curl.", _NETWORK),
+    ("--http", str, "1.1", "1.1|2|3", "The HTTP version; engines speak 1.1 so far.", _NETWORK),
     ("--hash", bool, False, None, "Add the SHA-256 of the decoded body.", _RECORD),
     ("--headers", str, "", "A,B", "Add these response fields.", _RECORD),
     ("--save", str, "", "DIR", "Save each body there; the names are made by fetch.", _RECORD),
     ("-o --output", list[str], [], "FILE", "Also write records here, by suffix; repeatable.", _OUTPUT),
-    ("--overwrite", bool, False, None, "Let -o replace an existing file.", _OUTPUT),
+    ("--overwrite", bool, False, None, "Let -o and --summary replace existing files.", _OUTPUT),
     ("--json", bool, False, None, "JSON Lines on standard output.", _OUTPUT),
     ("--errors", bool, False, None, "Print failures only.", _OUTPUT),
     ("-q --quiet", bool, False, None, "No progress, no summary.", _OUTPUT),
@@ -81,10 +75,6 @@ _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
 )
 TABLE: Final = tuple(Option(*row) for row in _ROWS)
 BY_NAME: Final = {option.name: option for option in TABLE}
-# A fetch.toml that happens to lie in the working directory may come from somebody else (a cloned repository).
-UNTRUSTED: Final = frozenset(
-    {"proxy", "insecure", "cluster", "header", "header_for", "auth", "config", "cert"}
-)
 
 
 def command(
@@ -111,6 +101,7 @@ def _parameter(option: Option) -> inspect.Parameter:
         help=option.help,
         rich_help_panel=option.panel,
         show_default=bool(option.default),
+        autocompletion=_engines if option.name == "engine" else None,
     )
     return inspect.Parameter(
         option.name,
@@ -120,46 +111,8 @@ def _parameter(option: Option) -> inspect.Parameter:
     )
 
 
-def settings(explicit: str = "") -> dict[str, Any]:
-    """The options set outside the command line, later ones winning.
+def _engines(incomplete: str) -> list[str]:
+    """The engines whose names begin so, without importing them."""
+    from fetcher import engines, menu
 
-    In this order: the user's own fetch.toml, the working directory's, the file of `--config` or FETCH_CONFIG,
-    then FETCH_* variables (a list has one value a line).
-
-    Raises UsageError for a file that cannot be read, an unknown key, or one that is not for that file.
-    """
-    explicit = explicit or os.environ.get("FETCH_CONFIG", "")
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "fetch" / "fetch.toml"
-    files = [(path, path is home) for path in (home, Path("fetch.toml")) if path.is_file()]
-    found: dict[str, Any] = {}
-    for path, trusted in (*files, *(((Path(explicit), True),) if explicit else ())):
-        for key, value in _read(path).items():
-            name = key.replace("-", "_")
-            _check(path, key, name, trusted=trusted)
-            found[name] = value
-    for option in TABLE:
-        text = os.environ.get(f"FETCH_{option.name.upper()}")
-        if text:
-            found[option.name] = text.splitlines() if option.kind == list[str] else text
-    return found
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not TOML: {error}") from error
-
-
-def _check(path: Path, key: str, name: str, *, trusted: bool) -> None:
-    if name not in BY_NAME:
-        close = get_close_matches(name, BY_NAME, 1)
-        hint = f": did you mean {close[0].replace('_', '-')}?" if close else ""
-        raise UsageError(f"{path}: there is no option {key!r}{hint}")
-    if not trusted and name in UNTRUSTED:
-        raise UsageError(
-            f"{path}: {key!r} may not be set by a file that happens to lie in the working directory: "
-            f"give --{key.replace('_', '-')}, or name the file with --config {path}"
-        )
+    return [name for name in menu.names(engines) if name.startswith(incomplete)]

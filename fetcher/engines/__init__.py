@@ -4,6 +4,7 @@ The contract. `engines/NAME.py` offers
 
     CONCURRENCY: int                                    the width that suits it when nobody says
     LIBRARIES: tuple[str, ...]                          the distributions it stands on, for `fetch engines`
+    DESCRIPTORS: int                                    open files of this process that one slot may need
     def engine(options: Options) -> ContextManager[Engine]
 
 and nothing else is edited: the folder is the menu. A `ModuleNotFoundError` while it is imported becomes a
@@ -58,6 +59,7 @@ class Module(Protocol):
 
     CONCURRENCY: int
     LIBRARIES: tuple[str, ...]
+    DESCRIPTORS: int
 
     def engine(self, options: Options) -> AbstractContextManager[Engine]:
         """An engine for one run; `options.concurrency` is its width."""

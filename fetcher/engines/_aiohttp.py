@@ -21,9 +21,11 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
+from multidict import CIMultiDict
 from yarl import URL
 
 from fetcher.engines._aiowire import ATTEMPT, Wire
+from fetcher.engines._proxy import Proxy
 from fetcher.errors import Fault, UsageError
 from fetcher.model import Request
 from fetcher.resolve import Resolver
@@ -69,19 +71,18 @@ class Origin(aiohttp.ClientRequest):
         """Which pooled connections serve it."""
         return super().connection_key
 
-    def message(self, request: Request) -> bytes:
-        """The request as it goes over the wire: not a byte of target and headers is changed."""
+    def message(self, request: Request, proxy: Proxy | None) -> bytes:
+        """The head as it goes over the wire: not a byte of target and headers is changed."""
         target, headers = request.target, request.headers
-        if self.proxy is not None and request.scheme == "http":
+        if proxy is not None and request.scheme == "http":
             target = f"http://{request.authority}{target}"
-            password = self.headers.get("Proxy-Authorization")  # the connector has put it there
-            headers = (*headers, ("Proxy-Authorization", password)) if password else headers
+            headers = (*headers, *proxy.headers)
         lines = [f"{request.method} {target} HTTP/1.1\r\nHost: {request.authority}\r\n"]
         lines += [f"{name}: {value}\r\n" for name, value in headers]
         head = "".join(lines)
         if head.count("\n") != len(lines) + 1 or head.count("\r") != len(lines) + 1:
             raise Fault("invalid_url", "a line break in the URL or in a header")
-        return head.encode("latin-1") + b"\r\n" + (request.data or b"")
+        return head.encode("latin-1") + b"\r\n"
 
 
 class Connector(aiohttp.TCPConnector):
@@ -103,7 +104,7 @@ class Connector(aiohttp.TCPConnector):
             words = f"aiohttp {aiohttp.__version__} has no {', '.join(missing)}, which this engine stands on"
             raise UsageError(f"{words}: pip install '{VERSIONS}'")
         self._factory = self._wire  # type: ignore[assignment]
-        self._proxy = URL(proxy) if proxy else None
+        self.proxy = Proxy.parse(proxy) if proxy else None
         self._tls = tls
         self._origins: dict[tuple[str, str], Origin] = {}
         self._most_idle = most_idle
@@ -121,9 +122,16 @@ class Connector(aiohttp.TCPConnector):
                 URL.build(scheme=scheme, authority=authority, path="/", encoded=True),
                 loop=self._loop,
                 ssl=self._tls() if scheme == "https" else True,
-                proxy=self._proxy,
+                **self._through(),
             )
         return found
+
+    def _through(self) -> dict[str, Any]:
+        """The proxy, and what it is told when a tunnel is asked for."""
+        if self.proxy is None:
+            return {}
+        where = URL.build(scheme="http", host=self.proxy.host, port=self.proxy.port)
+        return {"proxy": where, "proxy_headers": CIMultiDict(self.proxy.headers)}
 
     async def lend(self, origin: Origin) -> tuple[Connection, Wire]:
         """A connection to that origin that is up, and quiet. Raises what aiohttp raises, or Fault."""

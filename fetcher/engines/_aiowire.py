@@ -36,6 +36,7 @@ class Attempt:
         self.mark = now
 
 
+PIECE: Final = 256 << 10  # bytes of a request body that are handed over at once
 ATTEMPT: Final[ContextVar[Attempt]] = ContextVar("fetcher_attempt")  # of the task that connects
 
 
@@ -49,22 +50,40 @@ class Wire(ResponseHandler):
         self._lost = lost
         self._exchange: Exchange | None = None
         self._answer: asyncio.Future[BaseException | None] | None = None
+        self._upload: asyncio.Task[None] | None = None
+        self._uploaded = True
         self._poll: select.poll | None = None
 
-    def ask(self, exchange: Exchange, message: bytes) -> asyncio.Future[BaseException | None]:
+    def ask(self, exchange: Exchange, head: bytes, body: bytes) -> asyncio.Future[BaseException | None]:
         """Send the request; the future gives None once the response is whole, or else what went wrong."""
         self.served += 1
         self._exchange = exchange
         self._answer = self._loop.create_future()
         if self.transport is None:
             self.finish(ConnectionResetError("the connection closed before the request was sent"))
+        elif len(body) <= PIECE:
+            self.transport.write(head + body)
         else:
-            self.transport.write(message)
+            self.transport.write(head)
+            self._upload = self._loop.create_task(self._send(body))
         return self._answer
+
+    async def _send(self, body: bytes) -> None:
+        """A large body piece by piece: what the socket does not take yet is not copied into a buffer."""
+        with memoryview(body) as view:
+            for start in range(0, len(body), PIECE):
+                await self._drain_helper()
+                if self.transport is None:
+                    return
+                self.transport.write(view[start : start + PIECE])
 
     def finish(self, error: BaseException | None) -> None:
         """The exchange has ended like this. Does nothing if it had ended before."""
         self._exchange, waiter = None, self._answer
+        self._uploaded = self._upload is None or self._upload.done()
+        if self._upload is not None:
+            self._upload.cancel()
+            self._upload = None
         if waiter is not None and not waiter.done():
             waiter.set_result(error)
 
@@ -91,7 +110,9 @@ class Wire(ResponseHandler):
     @property
     def sent(self) -> bool:
         """Whether the whole request has left: a server may answer before it has read it."""
-        return self.transport is not None and not self.transport.get_write_buffer_size()
+        if not self._uploaded or self.transport is None:
+            return False
+        return not self.transport.get_write_buffer_size()
 
     # What the loop calls.
 

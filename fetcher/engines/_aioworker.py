@@ -104,7 +104,8 @@ class Worker:
             exchange.phase = "sent"
             self.due = exchange.began + (request.timeout or math.inf)
             self._wire = wire
-            error = await wire.ask(exchange, origin.message(request))
+            head = origin.message(request, connector.proxy)
+            error = await wire.ask(exchange, head, request.data or b"")
         finally:
             if error is None and exchange.reusable and wire.sent:
                 connector.take_back(connection, origin)

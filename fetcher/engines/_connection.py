@@ -6,11 +6,11 @@ import http.client
 import socket
 import ssl
 import time
-from typing import Final
+from typing import Any, Final
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.util.wait import wait_for_read
+from urllib3.util.wait import wait_for_socket
 
 from fetcher.engines._faults import kind_of
 from fetcher.engines._network import Attempt
@@ -19,6 +19,7 @@ from fetcher.framing import Reader
 
 PIECE: Final = 1 << 16
 CLOSED: Final = (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError)
+BLOCKED: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Ended:
@@ -64,11 +65,7 @@ class Wired(HTTPConnection):
             self.putheader(name, value)
         self.endheaders(request.data)
         while not exchange.done:
-            data = self._receive()
-            if not data:
-                exchange.eof()
-                break
-            exchange.feed(data)
+            self._take(self._patiently("recv", PIECE))
         http.client.HTTPConnection.getresponse(self)  # its bookkeeping: ready for the next request
 
     @property
@@ -120,7 +117,7 @@ class Wired(HTTPConnection):
         self.send("\r\n".join([*lines, "", ""]).encode("latin-1"))
         reader = Reader("HEAD")  # like its answer, that to CONNECT has no body
         while not reader.done:
-            data = self._receive()
+            data = self._patiently("recv", PIECE)
             if not data:
                 raise Fault("proxy_error", "the proxy closed the connection, instead of answering CONNECT")
             reader.feed(data)
@@ -131,31 +128,60 @@ class Wired(HTTPConnection):
     # Bytes.
 
     def send(self, data: object) -> None:
-        """Send all. What stops it is not raised: an answer, or a TLS alert, may be waiting to be read."""
+        """Send all, unless the answer makes it vain; what has come meanwhile is in the exchange.
+
+        That the peer takes no more is not raised: an answer, or a TLS alert, may be waiting to be read.
+        """
         assert isinstance(data, bytes | bytearray)
         assert self.sock is not None
         view = memoryview(data)
-        try:
-            while view:
-                self.sock.settimeout(self.attempt.left())
-                try:
-                    view = view[self.sock.send(view) :]
-                except TimeoutError as error:
-                    if error.errno:
-                        raise
-                    if wait_for_read(self.sock, 0):
-                        break  # it answers already
-        except CLOSED:
-            pass
-        self.unsent = len(view) > 0
+        self.sock.settimeout(0)
+        while view and not self._answered:
+            write = True
+            try:
+                view = view[self.sock.send(view) :]
+            except ssl.SSLWantReadError:
+                write = False
+            except BLOCKED:
+                pass
+            except CLOSED:
+                break
+            if view and wait_for_socket(self.sock, read=True, write=write, timeout=self.attempt.left()):
+                self._listen()
+        self.unsent = self.unsent or len(view) > 0
 
-    def _receive(self) -> bytes:
-        """What comes next; empty at the end."""
+    @property
+    def _answered(self) -> bool:
+        """Whether the rest of the request need not be sent (RFC 9112 9.5); 100 and 102 are no answer."""
+        exchange = self.attempt.exchange
+        head = exchange.reader.head
+        return exchange.done or (head is not None and head.status >= 300)
+
+    def _listen(self) -> None:
+        """Take what there is, without waiting: maybe nothing, or only what is between the TLS layers."""
+        assert self.sock is not None
+        exchange = self.attempt.exchange
+        while exchange.phase == "sent" and not exchange.done:
+            self.attempt.left()
+            try:
+                data = self.sock.recv(PIECE)
+            except BLOCKED:
+                return
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        if data:
+            self.attempt.exchange.feed(data)
+        else:
+            self.attempt.exchange.eof()
+
+    def _patiently(self, call: str, *args: object) -> Any:
+        """What this method of the socket gives, waited for in slices."""
         assert self.sock is not None
         while True:
             self.sock.settimeout(self.attempt.left())
             try:
-                return self.sock.recv(PIECE)
+                return getattr(self.sock, call)(*args)
             except TimeoutError as error:
                 if error.errno:  # the system's own, not that of this slice
                     raise
@@ -170,21 +196,13 @@ class WiredTLS(Wired, HTTPSConnection):
         assert self.sock is not None
         began = time.monotonic()
         # Without suppress_ragged_eofs an end without close_notify is an error, as it must be.
-        sock = self.attempt.network.context().wrap_socket(
+        self.sock = self.attempt.network.context().wrap_socket(
             self.sock,
             server_hostname=self.host.strip("[]").rstrip(".").partition("%")[0],
             do_handshake_on_connect=False,
             suppress_ragged_eofs=False,
         )
-        self.sock = sock
-        while True:
-            sock.settimeout(self.attempt.left())
-            try:
-                sock.do_handshake()
-                break
-            except TimeoutError as error:
-                if error.errno:
-                    raise
+        self._patiently("do_handshake")
         self.attempt.exchange.tls = time.monotonic() - began
 
 

@@ -14,10 +14,9 @@ from fetcher.decode import Decoder, codings
 from fetcher.engines._faults import kind_of
 from fetcher.errors import Fault
 from fetcher.framing import Head, Reader
-from fetcher.model import Options, Request, Result
+from fetcher.model import FOLLOWED, Options, Request, Result
 from fetcher.readers import Reader as BodyReader
 
-FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
 GIB: Final = 1 << 30
 MIB64: Final = 64 << 20
 
@@ -129,7 +128,7 @@ class Exchange:
         assert head is not None
         hop = head.status in FOLLOWED and self.options.max_redirects and head.get("location")
         names = ("count",) if hop else self.request.readers
-        modules = [readers.pick(name) for name in names]
+        modules = readers.pick_all(names)
         # A robots.txt has its own, fixed limit; a small --max-size must not forbid a whole site.
         own = self.options.max_size if self.request.purpose == "page" else 0
         self._cap = own or (MIB64 if any(module.KEEPS for module in modules) else GIB)
@@ -139,18 +138,14 @@ class Exchange:
             self._decoder = Decoder(layers, self._cap)
 
     def _answer(self, error: str | None, message: str | None) -> Result:
-        result = self.request.answer(
-            time.monotonic(),
-            error,
-            message,
-            ip=self.ip,
-            dns=self.dns,
-            connect=self.connect,
-            tls=self.tls,
-            ttfb=self.ttfb,
-            engine=self.engine,
-            reused=self.reused,
-        )
+        result = self.request.answer(time.monotonic(), error, message)
+        result.ip = self.ip
+        result.dns = self.dns
+        result.connect = self.connect
+        result.tls = self.tls
+        result.ttfb = self.ttfb
+        result.engine = self.engine
+        result.reused = self.reused
         head = self.reader.head
         if head is not None:
             result.status = head.status

@@ -34,8 +34,11 @@ if sys.platform == "win32":
             """Nothing."""
 
 else:
-    from multiprocessing import forkserver, popen_forkserver, spawn
-    from types import FunctionType, SimpleNamespace
+    import io
+    import os
+    import signal
+    from contextlib import suppress
+    from multiprocessing import forkserver, popen_forkserver, reduction, resource_tracker, spawn, util
 
     class Server(forkserver.ForkServer):
         """A fork server that has imported what workers need; started with the first of them."""
@@ -44,14 +47,32 @@ else:
             super().__init__()
             self.set_forkserver_preload(PRELOAD)
 
+        def ensure_running(self) -> None:
+            """Start it, deaf to Ctrl-C from its first moment on."""
+            resource_tracker.ensure_running()  # whose start would open the mask again
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                super().ensure_running()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
         def stop(self) -> None:
-            """End it, once its workers have ended."""
-            self._stop()  # type: ignore[attr-defined]
+            """End it, once its workers have ended.
+
+            It would end by itself when nobody holds its pipe any more, but whoever the caller has forked
+            meanwhile holds it too.
+            """
+            pid: int | None = self._forkserver_pid  # type: ignore[attr-defined]
+            if pid is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                self._stop()  # type: ignore[attr-defined]
 
     class Process(context.ForkServerProcess):
         """A worker that knows its fork server, on this side only."""
 
-        server: Server | None = None
+        server: Server
 
         @staticmethod
         def _Popen(process: Any) -> Popen:  # noqa: N802
@@ -61,27 +82,28 @@ else:
             return {name: value for name, value in vars(self).items() if name != "server"}
 
     class Popen(popen_forkserver.Popen):
-        """Starts a worker through its own fork server.
+        """Starts a worker through its own fork server, and without the caller's `__main__`."""
 
-        The method of multiprocessing that does it takes the fork server, and what the worker is to import,
-        from its module's globals. Here it is given others, because a patched module would change the
-        processes of our caller too.
-        """
+        def _launch(self, process: Process) -> None:
+            data = spawn.get_preparation_data(process.name)
+            given = {key: value for key, value in data.items() if not key.startswith("init_main_")}
+            pickled = io.BytesIO()
+            context.set_spawning_popen(self)
+            try:
+                reduction.dump(given, pickled)
+                reduction.dump(process, pickled)
+            finally:
+                context.set_spawning_popen(None)
+            self.sentinel, pipe = process.server.connect_to_new_process(self._fds)  # type: ignore[attr-defined]
+            alive = os.dup(pipe)  # by its end the worker learns that we have ended
+            self.finalizer = util.Finalize(self, _close, (alive, self.sentinel))
+            with os.fdopen(pipe, "wb") as stream:
+                stream.write(pickled.getbuffer())
+            self.pid = forkserver.read_signed(self.sentinel)
 
-        def _launch(self, process: Any) -> None:
-            names = vars(popen_forkserver) | {
-                "spawn": SimpleNamespace(get_preparation_data=_without_main),
-                "forkserver": SimpleNamespace(
-                    connect_to_new_process=process.server.connect_to_new_process,
-                    read_signed=forkserver.read_signed,
-                ),
-            }
-            launch = popen_forkserver.Popen._launch  # type: ignore[attr-defined]
-            FunctionType(launch.__code__, names)(self, process)
-
-    def _without_main(name: str) -> dict[str, Any]:
-        data: dict[str, Any] = spawn.get_preparation_data(name)
-        return {key: value for key, value in data.items() if not key.startswith("init_main_")}
+    def _close(*descriptors: int) -> None:
+        for descriptor in descriptors:
+            os.close(descriptor)
 
     class Context(context.ForkServerContext):
         """What an executor of one worker starts it with; remembers the worker."""

@@ -12,9 +12,7 @@ import socket
 import ssl
 import threading
 import time
-from base64 import b64encode
-from typing import Final, NamedTuple
-from urllib.parse import unquote, urlsplit
+from typing import Final
 
 from urllib3.connection import HTTPConnection
 from urllib3.util.wait import wait_for_write
@@ -22,6 +20,7 @@ from urllib3.util.wait import wait_for_write
 from fetcher.engines import _tls
 from fetcher.engines._exchange import Exchange
 from fetcher.engines._faults import kind_of
+from fetcher.engines._proxy import Proxy
 from fetcher.errors import Fault, UsageError
 from fetcher.model import Options
 from fetcher.resolve import Address, Resolver
@@ -29,31 +28,6 @@ from fetcher.resolve import Address, Resolver
 SLICE: Final = 0.2  # seconds: being cancelled is never noticed later
 NEVER: Final = float("inf")
 CONNECTING: Final = (0, errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", 0))
-
-
-class Proxy(NamedTuple):
-    """Where --proxy is, and the header fields it wants."""
-
-    host: str
-    port: int
-    headers: tuple[tuple[str, str], ...]
-
-    @classmethod
-    def parse(cls, url: str) -> Proxy:
-        """Read the value of --proxy. Raises UsageError."""
-        try:
-            parts = urlsplit(url if "://" in url else f"http://{url}")
-            host, port = parts.hostname, parts.port or 80
-        except ValueError:
-            host = None
-        if not host or parts.scheme != "http":
-            raise UsageError(
-                f"--proxy: {url.rpartition('@')[2]} is not the http:// URL of a proxy: give http://HOST:PORT"
-            )
-        if parts.username is None:
-            return cls(host, port, ())
-        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-        return cls(host, port, (("Proxy-Authorization", f"Basic {b64encode(login).decode()}"),))
 
 
 class Network:

@@ -20,12 +20,14 @@ from requests.adapters import HTTPAdapter
 from urllib3 import PoolManager
 
 from fetcher import descriptors
+from fetcher.engines import _leaving
 from fetcher.engines._connection import Pool, PoolTLS, Wired
 from fetcher.engines._exchange import Exchange
 from fetcher.engines._faults import kind_of
 from fetcher.engines._network import Attempt, Network
-from fetcher.errors import Fault
+from fetcher.errors import KINDS, Fault
 from fetcher.model import Options, Pairs, Request, Result
+from fetcher.resolve import descriptors_left
 
 Job = tuple[Request, float, threading.Event]  # with the time it was submitted
 KEPT: Final = 100  # hosts to which a worker keeps a connection, if there are descriptors enough
@@ -123,8 +125,6 @@ def kept(workers: int) -> int:
 class Workers:
     """An engine of threads, started as the load asks, each with a Session of its own."""
 
-    cpu = 0.0  # no processes of its own
-
     def __init__(self, options: Options, name: str, width: int) -> None:
         self.width = width
         self._options = options
@@ -134,14 +134,17 @@ class Workers:
         self._all: list[Attempts] = []
         self._ended: SimpleQueue[Result] = SimpleQueue()
         self._cancelled = threading.Event()
+        self._abandoned = False
         self._threads = ThreadPoolExecutor(width, thread_name_prefix=f"fetch-{name}")
 
     def __enter__(self) -> Self:
+        _leaving.alive.add(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        _leaving.alive.discard(self)
         self.cancel()
         self._network.close()
         self._threads.shutdown(cancel_futures=True)
@@ -171,6 +174,13 @@ class Workers:
         """End everything in flight."""
         self._cancelled.set()
         self._cancelled = threading.Event()  # for what may be submitted from now on
+        if self._abandoned:
+            self._cancelled.set()
+
+    def abandon(self) -> None:
+        """The same for good, from any thread."""
+        self._abandoned = True
+        self._cancelled.set()
 
     def _run(self, job: list[Job]) -> None:
         try:
@@ -189,6 +199,10 @@ class Workers:
 
 
 def failed(request: Request, error: BaseException, engine: str) -> Result:
-    """The Result of an attempt that failed outside of its exchange."""
-    fault = kind_of(error, phase="sent", started=False)
+    """The Result of an attempt that failed before it left this process: no server's or network's fault."""
+    fault = kind_of(error, phase="connect", started=False)
+    # RuntimeError itself is what Python raises where the system gives it no more threads.
+    if fault is not error and (KINDS[fault.kind].whose != "here" or type(error) is RuntimeError):
+        words = f"no worker could be started: {str(error) or repr(error)}"
+        fault = Fault("local_memory" if descriptors_left() else "local_fd_limit", words)
     return request.answer(time.monotonic(), fault.kind, fault.message, engine=engine)

@@ -35,8 +35,6 @@ class Slot:
         self.ended = ended
         self.answer: Answer | None = None  # of the job it is at
         self.proven = False  # its worker has answered once
-        self.cpu = 0.0  # seconds, of all its workers so far
-        self._used = 0.0  # of this worker
         self._spent = False  # this worker is dead, or dying
         self._context = Context(server)
         self._executor: ProcessPoolExecutor | None = None
@@ -51,12 +49,6 @@ class Slot:
         values = _worker.pack_request(job.request)
         self.answer = self._executor.submit(_worker.attempt, values)
         self.answer.add_done_callback(lambda answer: self.ended.put((self, answer)))
-
-    def charge(self, used: float) -> None:
-        """The worker says how much CPU time it has used so far."""
-        self.cpu += used - self._used
-        self._used = used
-        self.proven = True
 
     def terminate(self) -> None:
         """Ask the worker to cancel its attempt."""
@@ -73,7 +65,6 @@ class Slot:
             self.kill()
             self._executor.shutdown()
         self._executor = self._context.worker = None
-        self._used = 0.0
         self._spent = self.proven = False
 
     def _signal(self, number: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -31,6 +32,8 @@ _cancelled: Final = threading.Event()
 def begin(options: Options) -> None:
     """What a worker does first. Ctrl-C concerns the parent, which says with SIGTERM what it wants."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see _forked.Server
     signal.signal(signal.SIGTERM, lambda *_: _cancelled.set())
     threading.Thread(target=_end_with_parent, name="fetch-parent", daemon=True).start()
     global _attempts  # noqa: PLW0603 - a worker process is one worker
@@ -38,11 +41,17 @@ def begin(options: Options) -> None:
 
 
 def attempt(values: Values) -> tuple[float, Values]:
-    """One attempt: the CPU seconds of this process so far, and the result without its request."""
+    """One attempt: when its request began, and the result without it.
+
+    A request begins with its first attempt, and that one here: not while this process was being started.
+    """
     assert _attempts is not None
-    result = _attempts.run(Request(*values), _cancelled)
+    request = Request(*values)
+    if request.attempts == 1 and not request.hops and not request.fresh:
+        request.began = max(request.began, time.monotonic())
+    result = _attempts.run(request, _cancelled)
     result.request = None
-    return time.process_time(), pack_result(result)
+    return request.began, pack_result(result)
 
 
 def _end_with_parent() -> None:

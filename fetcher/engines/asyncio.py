@@ -30,6 +30,7 @@ from fetcher.resolve import Resolver
 
 CONCURRENCY: Final = 64
 LIBRARIES = ("aiohttp", "uvloop")
+DESCRIPTORS: Final = 1
 LEAVING: Final = 0.5  # seconds that connections get to close, at the end
 
 

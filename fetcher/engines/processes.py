@@ -5,7 +5,9 @@ Each worker has a ProcessPoolExecutor of its own: so a death has one suspect and
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import threading
 import time
 from collections import deque
 from concurrent.futures import CancelledError
@@ -15,19 +17,19 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Final, Self
 
-from fetcher.engines import Engine
+from fetcher.engines import Engine, _leaving
 from fetcher.engines._forked import Server
 from fetcher.engines._network import Network
 from fetcher.engines._requests import failed
 from fetcher.engines._slot import Answer, Job, Slot
-from fetcher.errors import Fault
-from fetcher.model import Options, Request, Result
+from fetcher.errors import Fault, UsageError
+from fetcher.model import IDEMPOTENT, Options, Request, Result
 
 CONCURRENCY = max(4, 2 * (os.cpu_count() or 1))
 LIBRARIES = ("requests", "urllib3")
+DESCRIPTORS: Final = 10  # pipes of the pool and of the worker
 
 DEATHS: Final = 2  # of workers that one URL may cost
-IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 GRACE: Final = 5.0  # seconds beyond its timeout that a worker may be silent
 START: Final = 30.0  # seconds more for the first answer of a new worker
 CANCEL: Final = 0.5  # seconds a worker has to end by itself
@@ -36,6 +38,11 @@ TICK: Final = 0.1
 
 def engine(options: Options) -> AbstractContextManager[Engine]:
     """Workers are started as the load asks, at most `options.concurrency`."""
+    if multiprocessing.current_process().daemon:
+        raise UsageError(
+            "--engine processes: a worker of a multiprocessing.Pool may not start processes of its own: "
+            "take threads or asyncio there"
+        )
     return Processes(options, options.concurrency or CONCURRENCY)
 
 
@@ -52,19 +59,25 @@ class Processes:
         self._busy: dict[Slot, Job] = {}
         self._todo: deque[Job] = deque()
         self._ready: list[Result] = []
-
-    @property
-    def cpu(self) -> float:
-        """CPU seconds of all workers so far, as they last said."""
-        return sum(slot.cpu for slot in self._slots)
+        self._ending = False
+        self._abandoned = threading.Event()
+        self._over = threading.Event()
+        self._pid = os.getpid()
 
     def __enter__(self) -> Self:
+        _leaving.alive.add(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        _leaving.alive.discard(self)
+        if not self._ending:
+            self._end()
+
+    def _end(self) -> None:
         """End all workers; those at work have a moment to leave nothing behind on the disk."""
+        self._ending = True
         self.cancel()
         until = time.monotonic() + CANCEL
         while self._busy and time.monotonic() < until:
@@ -74,6 +87,7 @@ class Processes:
         for slot in self._slots:
             slot.retire()
         self._server.stop()
+        self._over.set()
 
     def submit(self, request: Request) -> None:
         """Take this attempt on; its clock starts when a worker takes it up."""
@@ -82,6 +96,8 @@ class Processes:
 
     def wait(self, timeout: float) -> list[Result]:
         """All that has finished; waits for the first, and looks after the workers."""
+        if self._abandoned.is_set() and not self._ending:
+            self._end()
         until = time.monotonic() + timeout
         results, self._ready = self._ready, []
         while True:
@@ -107,12 +123,25 @@ class Processes:
             job.due = time.monotonic() + CANCEL
             slot.terminate()
 
+    def abandon(self) -> None:
+        """Have all workers ended, by the loop's thread, which still looks in here."""
+        if os.getpid() != self._pid:
+            return  # in a child that the caller has forked: it has neither that thread nor workers
+        self._abandoned.set()
+        if not self._over.wait(4 * CANCEL):
+            for slot in self._slots:
+                slot.kill()
+
     def _fill(self) -> None:
-        while self._todo and self._free:
+        while self._todo and self._free and not self._ending:
             job, slot = self._todo.popleft(), self._free.pop()
             job.due = time.monotonic() + job.request.timeout + GRACE + (0.0 if slot.proven else START)
             try:
                 slot.start(job)
+            except BrokenProcessPool:  # it died at rest, just now
+                slot.kill()
+                self._free.append(slot)
+                self._todo.appendleft(job)
             except Exception as error:  # noqa: BLE001 - no descriptor, process or memory left
                 slot.kill()
                 self._free.insert(0, slot)
@@ -132,7 +161,7 @@ class Processes:
         """What has become of the attempt in this slot: its result, or nothing yet if it is made again."""
         job = self._busy.pop(slot)
         try:
-            used, values = answer.result()
+            began, values = answer.result()
         except (BrokenProcessPool, CancelledError):
             slot.kill()
             self._free.insert(0, slot)
@@ -140,12 +169,15 @@ class Processes:
         except Exception as error:  # noqa: BLE001 - what a reader has found cannot be sent
             self._free.append(slot)
             return [self._failed(job, error)]
-        slot.charge(used)
+        slot.proven = True
         self._free.append(slot)
         if job.cancelled:
             slot.kill()  # it would cancel whatever came next
         result = Result(*values)
-        result.request = job.request
+        request = result.request = job.request
+        if request.deadline:
+            request.deadline += began - request.began
+        request.began = began
         return [result]
 
     def _died(self, job: Job) -> list[Result]:
@@ -154,6 +186,7 @@ class Processes:
             return [self._failed(job, Fault("cancelled"))]
         if job.deaths < DEATHS and job.request.method in IDEMPOTENT:
             request = job.request
+            request.attempts += 1  # the server may have seen the first
             if request.deadline:
                 request.timeout = max(min(request.timeout, request.deadline - time.monotonic()), 0.001)
             self._todo.appendleft(job)

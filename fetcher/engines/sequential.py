@@ -10,6 +10,7 @@ from fetcher.model import Options
 
 CONCURRENCY = 1
 LIBRARIES = ("requests", "urllib3")
+DESCRIPTORS = 1
 
 
 def engine(options: Options) -> AbstractContextManager[Engine]:

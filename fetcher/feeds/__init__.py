@@ -13,6 +13,8 @@ again in so long) or None (nothing, unless something in flight comes back). It h
 - `done` must be called once for every Request that `take` gave. A Result that `take` gave is final: the
   loop hands it to the reader as it is.
 - None from `take` is not the end as long as something is in flight: `done` may bring a retry or a hop.
+- `late` gives, one by one, the answers for what has begun and waited beyond its deadline inside the feeds. It
+  starts nothing, so it may be asked when no slot is free. `Limits.take` asks it first.
 """
 
 from __future__ import annotations
@@ -34,6 +36,9 @@ class Feed(Protocol):
 
     def take(self, now: float) -> Request | Result | Wait | None:
         """Start this | answered unasked | ask again in so long | nothing, unless something comes back."""
+
+    def late(self, now: float) -> Result | None:
+        """An answer for what waits in here, or further in, beyond its deadline; None if nothing does."""
 
     def done(self, result: Result, now: float) -> Result | None:
         """What the reader hears of this result; None: swallowed, because a retry or a hop follows."""

@@ -8,14 +8,16 @@ from typing import Final
 
 from fetcher import headers, urls
 from fetcher.errors import Fault
-from fetcher.model import Options, Request, Result
+from fetcher.feeds._cookies import kept
+from fetcher.model import FOLLOWED, Options, Request, Result
 
-FOLLOWED: Final = frozenset({301, 302, 303, 307, 308})
 HIGH: Final = re.compile("[\x80-\xff]")  # bytes of a Location, which are to be percent-encoded
 
 
-def next_hop(request: Request, result: Result, options: Options) -> Request | Fault | None:
+def next_hop(request: Request, result: Result, given: Options | headers.Plan) -> Request | Fault | None:
     """Where this result sends its request: a new Request, a Fault, or None if it is the answer itself."""
+    plan = headers.planned(given)
+    options = plan.options
     if result.status not in FOLLOWED or not options.max_redirects:
         return None
     places = {value for name, value in result.fields if name.lower() == "location"}
@@ -33,10 +35,10 @@ def next_hop(request: Request, result: Result, options: Options) -> Request | Fa
         if fault.kind == "unsupported_scheme":
             return Fault("redirect_blocked", f"Location leads to another scheme: {shown}")
         return Fault("bad_redirect", f"Location is no URL: {shown}")
-    return _hop(request, result, options, href)
+    return _hop(request, result, plan, href)
 
 
-def _hop(request: Request, result: Result, options: Options, href: str) -> Request | Fault:
+def _hop(request: Request, result: Result, plan: headers.Plan, href: str) -> Request | Fault:
     assert result.status is not None
     method = _method(request.method, result.status)
     data = request.data if method == request.method else None
@@ -44,20 +46,20 @@ def _hop(request: Request, result: Result, options: Options, href: str) -> Reque
         return Fault(
             "redirect_blocked", f"Location would send the body to another origin: {urls.origin(href)}"
         )
-    cookies = headers.kept(request, result)
     hop = replace(
         request,
         method=method,
         data=data,
-        cookies=cookies,
+        cookies=kept(request, result),
         hops=(*request.hops, (request.wire, result.status)),
+        asked=(*request.asked, _key(request)),
         tries=0,
         fresh=False,
     )
     urls.aim(hop, href)
-    if _asked(hop, options.method) > sum(cookie[0] == urls.origin(href) for cookie in cookies):
+    if _key(hop) in hop.asked:
         return Fault("redirect_loop", f"Location leads to a URL that was asked before: {href[:200]}")
-    hop.headers = headers.sent(hop, options)
+    hop.headers = headers.sent(hop, plan)
     return hop
 
 
@@ -68,13 +70,11 @@ def _method(method: str, status: int) -> str:
     return "GET" if method == "POST" and status in (301, 302) else method
 
 
-def _asked(hop: Request, method: str) -> int:
-    """How often this very request was made in its chain.
+def _key(request: Request) -> tuple[str, str, int]:
+    """What makes two requests of a chain the same: a page may set a cookie and redirect to itself.
 
-    A page may set a cookie and redirect to itself, so a URL may come back once for each cookie it now gets.
+    So it may come back once for each state of the cookies that it gets, of which the hash is enough.
     """
-    count = 0
-    for url, status in hop.hops:
-        count += url == hop.wire and method == hop.method
-        method = _method(method, status)
-    return count
+    site = f"{request.scheme}://{request.authority}"
+    state = frozenset((name, value) for at, name, value in request.cookies if at == site)
+    return request.method, request.wire, hash(state) if state else 0

@@ -12,6 +12,7 @@ import sys
 from collections import OrderedDict, deque
 from typing import Final
 
+from fetcher.feeds._deadlines import Deadlines
 from fetcher.model import Options, Request
 from fetcher.urls import is_loopback
 
@@ -23,7 +24,7 @@ DELAYED: Final = 100_000  # hosts whose crawl-delay is remembered
 class Host:
     """One name:port. `tat` is the time from which its next start conforms (GCRA); a pause only moves it."""
 
-    __slots__ = ("closed", "gap", "limit", "listed", "name", "queue", "running", "tat", "why")
+    __slots__ = ("begun", "closed", "gap", "limit", "listed", "name", "queue", "running", "tat", "why")
 
     def __init__(self, name: str, limit: int, gap: float) -> None:
         self.name = name
@@ -35,6 +36,7 @@ class Host:
         self.running = 0
         self.listed = False  # in `ready` or in `timed`
         self.queue: deque[Request] | None = None  # made when something is parked
+        self.begun = 0  # so many at the front of the queue have begun
 
 
 class Hosts:
@@ -46,6 +48,7 @@ class Hosts:
         self.waiting: OrderedDict[str, Host] = OrderedDict()  # hosts with something parked, the oldest first
         self.ready: deque[Host] = deque()
         self.timed: list[tuple[float, int, Host]] = []
+        self.dated = Deadlines()  # what is parked and has a deadline
         self.delays: dict[str, float] = {}  # crawl-delays, which outlive a host's entry
         self.gap = 1.0 / options.host_rate if options.host_rate else 0.0
         self._limit = options.per_host
@@ -90,8 +93,10 @@ class Hosts:
             host.queue = deque()
         if not host.queue:
             self.waiting[host.name] = host
-        if request.attempts:
-            host.queue.appendleft(request)
+        if request.began >= 0:  # attempts do not tell: a stale connection costs none
+            host.queue.insert(host.begun, request)
+            host.begun += 1
+            self.dated.add(request)
         else:
             host.queue.append(request)
         self.parked += 1
@@ -105,10 +110,9 @@ class Hosts:
             if host.tat > now:
                 self.enlist(host, now)
             elif host.queue:
-                request = host.queue.popleft()
-                self.parked -= 1
-                if not host.queue:
-                    del self.waiting[host.name]
+                request = host.queue[0]
+                self.dated.strike(request)
+                self._remove(host, request)
                 return host, request
         return None
 
@@ -132,10 +136,27 @@ class Hosts:
 
     def clear(self, host: Host) -> deque[Request]:
         """Take away all that is parked for this host."""
-        queue, host.queue = host.queue or deque(), None
+        queue, host.queue, host.begun = host.queue or deque(), None, 0
+        for request in queue:
+            self.dated.strike(request)
         self.parked -= len(queue)
         self.waiting.pop(host.name, None)
         return queue
+
+    def late(self, now: float) -> Request | None:
+        """Take away one that is parked beyond its deadline."""
+        request = self.dated.due(now)
+        if request is not None:
+            self._remove(self.entries[request.host], request)
+        return request
+
+    def _remove(self, host: Host, request: Request) -> None:
+        assert host.queue is not None
+        host.queue.remove(request)  # it is the first, or near: deadlines come in the order of the queue
+        host.begun -= request.began >= 0
+        self.parked -= 1
+        if not host.queue:
+            del self.waiting[host.name]
 
 
 def is_idle(host: Host, now: float) -> bool:

@@ -13,13 +13,14 @@ from collections.abc import Callable
 from typing import Final
 
 from fetcher.feeds import Feed, Wait
+from fetcher.feeds._blame import Spent
+from fetcher.feeds._deadlines import late
 from fetcher.feeds._hosts import Host, Hosts, following, is_idle
 from fetcher.feeds._pauses import PATIENCE, PAUSING, pause_asked
 from fetcher.model import Options, Request, Result
 
 PULLED: Final = 1000  # requests read ahead in one `take`: more would hold up what is in flight
-BLAMED: Final = 1000  # hosts whose waiting is told apart
-GLANCE: Final = 1.0  # seconds: a longer gap between two questions was not spent waiting for a host
+TICK: Final = 0.1  # seconds between two looks for a retry that has become due
 PARKED: Final = Wait(0.0)  # by identity: read, but it may not start yet
 
 
@@ -44,16 +45,16 @@ class Limits:
         self._ended: deque[Request] = deque()  # parked for hosts that were closed since
         self._gap = 1.0 / options.rate if options.rate else 0.0
         self._tat = 0.0  # of the whole run
-        self._owed = 0  # hops and retries of what has begun that the inner feed still holds
-        self._since: float | None = None  # when a free slot last found nothing that may start
-        self._blame = ("", "")
-        self._blocked: dict[tuple[str, str], float] = {}
+        self._owed = 0  # requests marked `owed`: hops and retries that the inner feed still holds
+        self._look = 0.0  # from when on one of these may have come forward
+        self._spent = Spent()
 
     def take(self, now: float) -> Request | Result | Wait | None:
         """What may start now; hosts that are ready take turns, before more is read."""
         hosts = self.hosts
-        if self._since is not None:
-            self._account(now)
+        self._spent.account(now)
+        if self.options.deadline and (overdue := self.late(now)) is not None:
+            return overdue
         if hosts.timed and hosts.timed[0][0] <= now:
             hosts.wake(now)
         early = self._tat > now  # for the rate of the whole run: only look whether anything is left
@@ -71,14 +72,29 @@ class Limits:
                 return read
         return Wait(0.0)
 
+    def late(self, now: float) -> Result | None:
+        """What is parked beyond its deadline, here or further in."""
+        while (request := self.hosts.late(now)) is not None:
+            if (answer := self._expire(request, now)) is not None:
+                return answer
+        answer = self.inner.late(now)
+        if answer is not None:
+            self._pay(answer.request)
+        return answer
+
     def done(self, result: Result, now: float) -> Result | None:
         """Frees the host's slot, and holds the host back if it asked for that."""
         request = result.request
         assert request is not None
         host = self.hosts.entries[request.host]
+        request.owed = request.purpose == "page"  # a hop is a copy of it, a retry is itself
         heard = self._done(result, now)
-        if heard is None and request.purpose == "page":
+        if heard is None and request.owed:
             self._owed += 1
+        else:
+            request.owed = False
+        if heard is None:
+            self._look = now
         host.running -= 1
         if result.status in PAUSING and (asked := pause_asked(result, self._wall)) is not None:
             self._hold(host, asked, now)
@@ -104,36 +120,39 @@ class Limits:
 
         The reason is "per-host", "host-rate", "retry-after", "crawl-delay", or "rate" (of the run; no host).
         """
-        if not self._blocked:
-            return None
-        (reason, host), seconds = max(self._blocked.items(), key=lambda pair: pair[1])
-        return reason, host, seconds
+        return self._spent.most()
 
     def _read(self, now: float) -> Request | Result | Wait | None:
         """One item of the inner feed, if it may start now; PARKED if not."""
         item = self._take(now)
         if type(item) is not Request:
-            if self._owed and isinstance(item, Result) and item.attempts:
-                self._owed -= 1
+            if type(item) is Result:
+                self._pay(item.request)
             return item
-        if item.attempts and self._owed:
-            self._owed -= 1
+        in_turn = not self._pay(item) and bool(self.hosts.ready)
         host = self.hosts.entries.get(item.host) or self.hosts.get(item.host, now)
         if host.closed > now:
             return self._refuse(item, now) or PARKED
         if item.deadline and max(host.tat, now) >= item.deadline:
             return self._expire(item, now) or PARKED
-        if host.queue or host.running >= host.limit or host.tat > now or self._tat > now:
+        if host.queue or host.running >= host.limit or host.tat > now or self._tat > now or in_turn:
             self.hosts.park(host, item, now)
             return PARKED
         self._start(host, now)
         return item
 
     def _begun(self, now: float) -> Request | Result | None:
-        """A hop or retry that the inner feed holds: what has begun shall not wait behind what has not."""
-        if not self._owed or self._tat > now or self.hosts.parked >= self.ahead:
+        """A hop or retry that the inner feed holds: what has begun shall not wait behind what has not.
+
+        A new row may come instead, because the retry is not due yet: it takes its turn (see `_read`), and the
+        next look is later, or rows of the list would flood those that are parked.
+        """
+        if not self._owed or now < self._look or self._tat > now or self.hosts.parked >= self.ahead:
             return None
+        owed = self._owed
         read = self._read(now)
+        if owed == self._owed:
+            self._look = now + TICK
         return None if isinstance(read, Wait) else read
 
     def _serve(self, now: float, early: bool) -> Request | Result | None:
@@ -143,14 +162,18 @@ class Limits:
                 return answer
         while not early and (popped := self.hosts.pop(now)) is not None:
             host, request = popped
-            if not request.deadline or now < request.deadline:
-                self._start(host, now)
-                self.hosts.enlist(host, now)
-                return request
+            self._start(host, now)
             self.hosts.enlist(host, now)
-            if (answer := self._expire(request, now)) is not None:
-                return answer
+            return request
         return None
+
+    def _pay(self, request: Request | None) -> bool:
+        """Whether this was owed; if so, it is no longer."""
+        if request is None or not request.owed:
+            return False
+        request.owed = False
+        self._owed -= 1
+        return True
 
     def _start(self, host: Host, now: float) -> None:
         self.hosts.start(host, now)
@@ -170,8 +193,8 @@ class Limits:
         return self._done(request.answer(now, "host_backoff", why), now)
 
     def _expire(self, request: Request, now: float) -> Result | None:
-        why = f"not done within {self.options.deadline:g} s (--deadline): {request.host} was waited for"
-        return self._done(request.answer(now, "deadline_exceeded", why), now)
+        why = f"{request.host} was waited for"
+        return self._done(late(request, now, self.options.deadline, why), now)
 
     def _nothing(self, answer: Wait | None, now: float) -> Wait | None:
         """Nothing may start: until when?"""
@@ -191,14 +214,7 @@ class Limits:
             if hosts.parked >= self.ahead and not self.full:
                 longest = ((host.name, len(host.queue or ())) for host in hosts.waiting.values())
                 self.full = tuple(heapq.nlargest(3, longest, key=lambda pair: pair[1]))
-        self._since = now
-        self._blame = (reason, name)
+        if (at := hosts.dated.next()) is not None:
+            waits.append(at - now)
+        self._spent.blame(reason, name, now)
         return Wait(max(min(waits), 0.0)) if waits else None
-
-    def _account(self, now: float) -> None:
-        assert self._since is not None
-        blame = self._blame
-        if blame not in self._blocked and len(self._blocked) >= BLAMED:
-            blame = (blame[0], "other hosts")
-        self._blocked[blame] = self._blocked.get(blame, 0.0) + min(now - self._since, GLANCE)
-        self._since = None

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fetcher.errors import TRANSIENT
 from fetcher.feeds import Feed, Wait
+from fetcher.feeds._deadlines import Deadlines, late
 from fetcher.feeds._pauses import PATIENCE, pause_asked
-from fetcher.model import Options, Request, Result
+from fetcher.model import IDEMPOTENT, Options, Request, Result
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})  # RFC 9110 9.2.2
 PASSING: Final = frozenset({429, 500, 502, 503, 504})
 STALE: Final = frozenset({"no_response", "reset", "connect_reset"})
 TIMEOUTS: Final = frozenset({"dns_temporary", "connect_timeout", "read_timeout", "total_timeout"})
@@ -44,21 +44,32 @@ class Retry:
         self._wall = wall
         self._policy: _Policy | None = None
         self._parked: list[tuple[float, int, Request]] = []  # a heap by the time when each is due
+        self._dated = Deadlines()  # of what is parked
         self._count = 0
 
     def take(self, now: float) -> Request | Result | Wait | None:
         """What is due, else what the inner feed has; never None while something is parked."""
         parked = self._parked
+        while parked and parked[0][0] <= now:
+            request = heapq.heappop(parked)[2]
+            if self._dated.strike(request):
+                return request
         if not parked:
             return self.inner.take(now)
-        if parked[0][0] <= now:
-            return heapq.heappop(parked)[2]
         answer = self.inner.take(now)
         if answer is None:
             return Wait(parked[0][0] - now, "retry")
         if isinstance(answer, Wait):
             return Wait(min(answer.seconds, parked[0][0] - now), answer.why)
         return answer
+
+    def late(self, now: float) -> Result | None:
+        """What is due but was not taken in time, for want of a slot."""
+        while (request := self._dated.due(now)) is not None:
+            answer = late(request, now, self.options.deadline, "its next attempt had not begun")
+            if (heard := self.inner.done(answer, now)) is not None:
+                return heard
+        return self.inner.late(now)
 
     def done(self, result: Result, now: float) -> Result | None:
         """None where the request will be asked again."""
@@ -77,6 +88,7 @@ class Retry:
             if due is not None and not (request.deadline and due >= request.deadline):
                 self._count += 1
                 heapq.heappush(self._parked, (due, self._count, request))
+                self._dated.add(request)
                 return None
         return self.inner.done(result, now)
 
@@ -134,5 +146,10 @@ def _may_pass(result: Result) -> bool:
 
 
 def _is_stale(request: Request, result: Result) -> bool:
-    """Whether a kept connection had silently been closed before this request used it."""
-    return result.reused and not request.fresh and result.status is None and result.error in STALE
+    """Whether a kept connection had silently been closed before this request used it.
+
+    Then nobody saw the request, and asking again is no second attempt. One byte of an answer, though it be
+    less than a status line, shows that somebody did. Engines that cannot know `ttfb` still know the status.
+    """
+    silent = result.ttfb is None and result.status is None
+    return result.reused and silent and not request.fresh and result.error in STALE

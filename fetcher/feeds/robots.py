@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from fetcher import headers, urls
 from fetcher.errors import KINDS
 from fetcher.feeds import Feed, Wait
+from fetcher.feeds._deadlines import Deadlines, late
 from fetcher.feeds._hops import next_hop
 from fetcher.feeds._pauses import PATIENCE, pause_asked
 from fetcher.feeds._rules import Rules
@@ -52,11 +53,12 @@ class Robots:
         self.options = options
         self._delay = delay
         self._wall = wall
-        self._own = _plain(options)
+        self._own = headers.Plan(_plain(options))
         self._sites: OrderedDict[str, Site] = OrderedDict()  # by origin
         self._waiting: dict[str, deque[Request]] = {}  # pages of sites whose robots.txt is on its way
         self._judged: deque[tuple[Site, deque[Request]]] = deque()  # pages of sites whose has come
         self._hops: deque[Request] = deque()
+        self._dated = Deadlines()  # of the pages that wait here
         self._held = 0
 
     def take(self, now: float) -> Request | Result | Wait | None:
@@ -68,15 +70,30 @@ class Robots:
             site: Site | None = None
             if self._judged:
                 site, item = self._next()
+                if not self._dated.strike(item):
+                    continue  # answered already
+                self._held -= 1
             elif self._held >= AHEAD:
-                return None  # their robots.txt are on their way
+                item = None  # their robots.txt are on their way
             else:
                 item = self.inner.take(now)
+            if item is None and (at := self._dated.next()) is not None:
+                return Wait(max(at - now, 0.0))
             if type(item) is not Request:
                 return item
             answer = self._page(item, site, now)
             if answer is not None:
                 return answer
+
+    def late(self, now: float) -> Result | None:
+        """A page that has waited too long for its robots.txt."""
+        while (page := self._dated.due(now)) is not None:
+            self._held -= 1
+            why = f"the robots.txt of {page.authority} was waited for"
+            heard = self.inner.done(late(page, now, self.options.deadline, why), now)
+            if heard is not None:
+                return heard
+        return self.inner.late(now)
 
     def done(self, result: Result, now: float) -> Result | None:
         """A robots.txt is kept here; what becomes of pages is the inner feed's business."""
@@ -120,7 +137,6 @@ class Robots:
     def _next(self) -> tuple[Site, Request]:
         site, pages = self._judged[0]
         page = pages.popleft()
-        self._held -= 1
         if not pages:
             self._judged.popleft()
         return site, page
@@ -131,6 +147,7 @@ class Robots:
             self._sites.move_to_end(origin)
         if site is None:
             self._held += 1
+            self._dated.add(page)
             if origin in self._waiting:
                 self._waiting[origin].append(page)
                 return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from fetcher import headers, urls
+from fetcher import headers, menu, urls
+from fetcher import readers as folder
 from fetcher.errors import Fault
 from fetcher.feeds import Wait
 from fetcher.model import Options, Request, Result
@@ -13,6 +14,7 @@ from fetcher.pump import Inlet, Piece
 from fetcher.sources import Bad, Skip
 
 PATIENCE: Final = 0.02  # seconds until an inlet that had nothing is asked again
+PLAIN: Final = ("count",)  # the readers of a Request that names none
 SKIPS: Final = 1000  # skipped lines in one call: a million comments must not hold up what is in flight
 
 
@@ -21,6 +23,10 @@ class Rows:
 
     `lines` counts what was read, `skipped` by reason what had nothing to ask. A row is a line that gets a
     record: `row` counts these from 1, through all inputs.
+
+    A caller's Request is copied, without the history that it may have of an earlier run: it stays as it was,
+    may be asked again, and `result.request` is the copy. Its headers go to its own origin, like --header; its
+    readers are those of the options unless it names others.
     """
 
     def __init__(self, inlet: Inlet, options: Options) -> None:
@@ -29,6 +35,7 @@ class Rows:
         self.rows = 0
         self.skipped: Counter[str] = Counter()
         self.readers = readers(options)
+        self._plan = headers.Plan(options)
         self._seen: set[str] | None = set() if options.unique else None
 
     @property
@@ -60,24 +67,26 @@ class Rows:
                 return answer
         return Wait(0.0, "input")
 
+    def late(self, now: float) -> Result | None:  # noqa: ARG002
+        """A row has no deadline before it has begun."""
+        return None
+
     def done(self, result: Result, now: float) -> Result | None:  # noqa: ARG002
         """A list wants nothing more of its results."""
         return result
 
     def _row(self, piece: Piece, now: float) -> Request | Result | None:
         name, item = piece
-        request = item if isinstance(item, Request) else Request("", readers=self.readers)
-        text = item if isinstance(item, str) else item.text if isinstance(item, Bad) else request.url
+        options = self.options
         self.rows += 1
-        request.row = self.rows
-        request.input = name
+        request = Request("", self.rows, name, options.method, options.data, readers=self.readers)
+        text = _text(item)
         request.url = urls.mask(text)
-        if not isinstance(item, Request):
-            request.method = self.options.method
-            request.data = self.options.data
         try:
-            if isinstance(item, Bad):
-                raise Fault("invalid_url", item.why)
+            if isinstance(item, Request):
+                self._adopt(request, item)
+            elif not isinstance(item, str):
+                raise Fault("invalid_url", item.why if isinstance(item, Bad) else _strange(item))
             urls.aim(request, urls.wire(text))
         except Fault as fault:
             return request.answer(now, fault.kind, fault.message)
@@ -90,8 +99,45 @@ class Rows:
             self._seen.add(key)
         request.login = urls.userinfo(text)
         request.origin = urls.origin(request.wire)
-        request.headers = headers.sent(request, self.options)
+        if isinstance(item, Request):
+            _trust(request, item)
+        request.headers = headers.sent(request, self._plan)
         return request
+
+    def _adopt(self, request: Request, item: Request) -> None:
+        """Take over what a caller's Request asks for. Raises Fault."""
+        request.method, request.data = item.method, item.data
+        request.own = item.own if item.wire else item.headers  # those of a run before are ours
+        request.depth, request.referrer, request.fresh = item.depth, item.referrer, item.fresh
+        if not isinstance(item.url, str):
+            raise Fault("invalid_url", _strange(item.url))
+        headers.check_own(request)
+        if item.readers != PLAIN:
+            known = menu.names(folder)
+            if not isinstance(item.readers, tuple) or not all(name in known for name in item.readers):
+                raise Fault("invalid_url", f"Request.readers {item.readers!r}: give a tuple of {known}")
+            request.readers = tuple(n for n in item.readers if n != "save" or self.options.save)
+
+
+def _text(item: object) -> str:
+    """What stands in the list, as far as it can be shown."""
+    if isinstance(item, Request):
+        return _text(item.url)
+    if isinstance(item, Bad):
+        return item.text
+    return item if isinstance(item, str) else item.decode("latin-1") if isinstance(item, bytes) else ""
+
+
+def _strange(item: object) -> str:
+    return f"{type(item).__name__}, not text: give a URL as str, or a Request"
+
+
+def _trust(request: Request, item: Request) -> None:
+    """A URL that was changed after a run does not get the secrets that were for the old one."""
+    if item.origin not in ("", request.origin):
+        request.own = ()
+    elif isinstance(item.login, str) and item.login:
+        request.login = item.login  # the URL of a run before has `***` instead
 
 
 def readers(options: Options) -> tuple[str, ...]:

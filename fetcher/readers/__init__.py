@@ -43,6 +43,12 @@ class Module(Protocol):
 
 
 @cache
+def pick_all(names: tuple[str, ...]) -> tuple[Module, ...]:
+    """The readers of these names."""
+    return tuple(pick(name) for name in names)
+
+
+@cache
 def pick(name: str) -> Module:
     """The reader of that name; asked for every body, so it is kept. Names come from us, never from a user."""
     return cast(Module, import_module(f"fetcher.readers.{name}"))

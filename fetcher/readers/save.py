@@ -55,7 +55,7 @@ class _Save:
                 self._fd = -1
                 path = Path(self._directory, name(self._request))
                 _publish(self._path, path)
-                result.found = {**(result.found or {}), "saved": str(path)}
+                result.saved = str(path)
             except OSError as error:
                 fault = _fault(error, self._directory)
                 result.error, result.message = fault.kind, fault.message
@@ -97,9 +97,11 @@ def name(request: Request) -> str:
     _, _, rest = asked.rpartition("://")
     authority, *path = re.split(r"[/\\?#]", rest, maxsplit=1)
     host = re.sub(r":\d*$", "", authority.rpartition("@")[2])
-    last = re.split(r"[?#]", path[0] if path else "", maxsplit=1)[0].replace("\\", "/").rpartition("/")[2]
+    *folders, last = re.split(r"[?#]", path[0] if path else "", maxsplit=1)[0].replace("\\", "/").split("/")
     ending = ""
-    if sane := _ENDING.fullmatch(last):
+    if not last and (folder := next(filter(None, reversed(folders)), "")):
+        last, ending = folder, "-index"
+    elif sane := _ENDING.fullmatch(last):
         last, ending = sane.groups()
     parts = [f"{request.row:06d}", _harmless(host, 100), _harmless(last, 60)]
     return "-".join(filter(None, parts)) + ending

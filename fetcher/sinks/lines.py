@@ -12,6 +12,7 @@ from fetcher.sinks._row import shown
 
 SUFFIXES: Final = ()
 
+WORD: Final = 18  # of the longest kinds: unsupported_scheme, truncated_encoding, too_many_redirects
 _GREEN, _YELLOW, _RED, _PLAIN = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"
 
 
@@ -42,7 +43,7 @@ def line(result: Result, terminal: bool, color: bool) -> str:
         size = "-" if result.size is None else str(result.size)
         return "\t".join((word, size, f"{result.elapsed:.6f}", url, message or "-"))
     size = "-" if result.size is None else f"{result.size:,} B"
-    word = f"{word:<15}"
+    word = f"{word:<{WORD}}"
     if color:
         word = f"{_tint(result)}{word}{_PLAIN}"
     note = f"  ({message})" if message else ""

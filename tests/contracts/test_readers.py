@@ -43,14 +43,14 @@ def descriptors() -> list[int]:
 
 
 def findings(result: Result) -> tuple[object, ...]:
-    return result.size, result.sha256, result.found, result.error
+    return result.size, result.sha256, result.found, result.saved, result.error
 
 
 @every_reader
 def test_the_finding_does_not_depend_on_the_pieces(name: str, tmp_path: Path) -> None:
     whole = findings(read(name, tmp_path))
     assert whole == findings(read(name, tmp_path, step=1)) == findings(read(name, tmp_path, step=100))
-    assert whole != (None, None, None, None)
+    assert whole != (None, None, None, None, None)
 
 
 @every_reader
@@ -85,7 +85,7 @@ def test_count_and_hash(tmp_path: Path) -> None:
 def test_save_writes_the_body_under_our_name(tmp_path: Path) -> None:
     result = read("save", tmp_path)
     path = tmp_path / "000007-example.org-page.html"
-    assert result.found == {"saved": str(path)}
+    assert result.saved == str(path)
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_bytes() == BODY
     assert path.stat().st_nlink == 1
@@ -108,14 +108,14 @@ def test_save_keeps_only_what_is_ok(status: int, error: str | None, tmp_path: Pa
     result = Result(status=status, error=error)
     one.done(result)
     assert list(tmp_path.iterdir()) == []
-    assert (result.error, result.found) == (error, None)
+    assert (result.error, result.saved) == (error, None)
 
 
 def test_save_takes_an_equal_file_for_its_own(tmp_path: Path) -> None:
     first = read("save", tmp_path)
     again = read("save", tmp_path)
     assert again.error is None
-    assert again.found == first.found
+    assert again.saved == first.saved
     assert len(list(tmp_path.iterdir())) == 1
 
 
@@ -229,7 +229,9 @@ NAMES = [
     ("http://example.org/", "000007-example.org"),
     ("http://example.org", "000007-example.org"),
     ("http://example.org:8080/a/b.tar.gz?x=/y.exe#z", "000007-example.org-b.tar.gz"),
-    ("http://example.org/dir/", "000007-example.org"),
+    ("http://example.org/dir/", "000007-example.org-dir-index"),
+    ("http://example.org/a/b.v2//?x=/y/", "000007-example.org-b.v2-index"),
+    ("http://example.org//", "000007-example.org"),
     ("http://example.org/../../etc/passwd", "000007-example.org-passwd"),
     ("http://example.org/..", "000007-example.org"),
     ("http://example.org/.", "000007-example.org"),

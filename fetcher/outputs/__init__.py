@@ -3,119 +3,95 @@
 from __future__ import annotations
 
 import ast
-import io
 import os
-import select
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from types import TracebackType
+from typing import Any, Self, cast
 
 from fetcher import menu, sinks
-from fetcher.errors import LocalFault, UsageError
+from fetcher.errors import UsageError
+from fetcher.model import Result
+from fetcher.outputs._whole import GivenUp as GivenUp
+from fetcher.outputs._whole import Whole as Whole
 from fetcher.sinks import Write
 
 Known = dict[tuple[int, int], str]  # (device, inode) -> what that file already is in this run
 
 
-class Whole(io.RawIOBase, BinaryIO):
-    """An unbuffered file that takes each batch wholly or, as far as it can be taken back, not at all."""
+class Output:
+    """One sink on its stream, a Write; once nobody reads that, it is `broken` and takes the rest quietly."""
 
-    def __init__(self, fd: int, name: str, *, owned: bool = False) -> None:
-        self._name = name
-        self.total = 0  # bytes written so far
-        self._fd = fd
-        self._owned = owned  # whether closing this closes the descriptor; not for stdout
-        self._fault: LocalFault | None = None
+    def __init__(self, sink: AbstractContextManager[Write], file: Whole) -> None:
+        self.file = file
+        self.broken = False
+        self.lost = 0  # results that came after it was given up (the last batch wholly counted)
+        self._given_up = False
+        self._sink = sink
+        self._write: Write | None = None
 
-    def write(self, data: Any) -> int:
-        """Write all of it. Raises LocalFault, then and ever after, if the disk fails; or BrokenPipeError."""
-        if self._fault is not None:
-            raise self._fault
-        view = memoryview(data).cast("B")
-        sent = 0
+    def __enter__(self) -> Self:
+        with self._quietly():
+            self._write = self._sink.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._write is not None:
+            with self._quietly():
+                self._sink.__exit__(kind, error, trace)
+
+    def __call__(self, results: Sequence[Result]) -> None:
+        """Write a batch. Raises LocalFault."""
+        if not self.broken and self._write is not None:
+            with self._quietly():
+                self._write(results)
+        self.lost += len(results) if self._given_up else 0
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
         try:
-            while sent < len(view):
-                try:
-                    sent += os.write(self._fd, view[sent:])
-                except BlockingIOError:  # somebody made this pipe or terminal non-blocking
-                    select.select((), (self._fd,), ())
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            whole = not sent or self._take_back(sent)
-            self._fault = self._failed(error, whole)
-            raise self._fault from error
-        self.total += sent
-        return sent
+            yield
+        except BrokenPipeError as error:
+            self.broken = True
+            self._given_up = isinstance(error, GivenUp)
 
-    def _take_back(self, torn: int) -> bool:
-        """Cut a torn batch off: in a regular file, and only if its end is what we have just written."""
-        with suppress(OSError):
-            end = os.lseek(self._fd, 0, os.SEEK_CUR)
-            facts = os.fstat(self._fd)
-            if stat.S_ISREG(facts.st_mode) and facts.st_size == end:
-                os.ftruncate(self._fd, end - torn)
-                os.lseek(self._fd, end - torn, os.SEEK_SET)
-                return True
-        return False
 
-    def _failed(self, error: OSError, whole: bool) -> LocalFault:
-        kept = f"the {self.total:,} bytes written before are whole" if whole else "its last line is torn"
-        return LocalFault(f"{self._name}: {error.strerror}; {kept}: make room, then go on with --resume")
+class Outputs(list[Output]):
+    """What is open for a run: its outputs, and the file that its totals go to at the end."""
 
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-        return self._name
-
-    @property
-    def mode(self) -> str:
-        """As `open` would have it."""
-        return "wb"
-
-    def writable(self) -> bool:
-        """Always."""
-        return True
-
-    def tell(self) -> int:
-        """Bytes written so far, counted: so Parquet, which asks, can go through a pipe."""
-        return self.total
-
-    def fileno(self) -> int:
-        """The descriptor."""
-        return self._fd
-
-    def close(self) -> None:
-        """Close it. Raises LocalFault if the system says only now that it could not keep what was written."""
-        if self.closed:
-            return
-        super().close()
-        if self._owned:
-            try:
-                os.close(self._fd)
-            except OSError as error:
-                raise self._failed(error, True) from error
+    totals: Whole | None = None
 
 
 @contextmanager
 def open_outputs(
-    paths: Sequence[str], columns: tuple[str, ...], *, overwrite: bool, inputs: Sequence[str] = ()
-) -> Iterator[list[Write]]:
-    """A write for every `-o FILE`, its sink chosen by its suffix. Raises UsageError, having changed nothing.
+    paths: Sequence[str],
+    columns: tuple[str, ...],
+    *,
+    overwrite: bool,
+    inputs: Sequence[str] = (),
+    totals: str = "",
+) -> Iterator[Outputs]:
+    """An Output for every `-o FILE`, by its suffix. Raises UsageError, having changed nothing.
 
-    At the end each sink finishes its format and each file is closed, whatever becomes of the others.
+    `totals` is one more file, opened with them and under the same rules, but without a sink. At the end each
+    sink finishes its format and each file is closed, whatever becomes of the others.
     """
     known = suffixes() if paths else {}
     modules = [sinks.pick(_sink_of(path, known)) for path in paths]
-    files = open_files(paths, overwrite=overwrite, inputs=inputs)
+    files = open_files([*paths, *([totals] if totals else [])], overwrite=overwrite, inputs=inputs)
+    outputs = Outputs()
     with ExitStack() as stack:
         for file in files:
             stack.enter_context(file)
-        pairs = zip(modules, files, strict=True)
-        yield [stack.enter_context(module.sink(file, columns)) for module, file in pairs]
+        outputs.totals = files[-1] if totals else None
+        for module, file in zip(modules, files, strict=False):
+            outputs.append(stack.enter_context(Output(module.sink(file, columns), file)))
+        yield outputs
 
 
 def suffixes() -> dict[str, str]:
@@ -148,9 +124,10 @@ def _sink_of(path: str, known: dict[str, str]) -> str:
 def open_files(paths: Sequence[str], *, overwrite: bool, inputs: Sequence[str] = ()) -> list[Whole]:
     """Open these files for writing, all or none; none may be one of the inputs (`-` is stdin).
 
+    Nor may one be the file that stdout or stderr goes to: two positions in one file tear each other's lines.
     Nothing is truncated before all are open, and on failure only what was created here is removed.
     """
-    known: Known = {}
+    known = _standard()
     for given in inputs:
         with suppress(OSError, ValueError):
             facts = os.stat(0 if given == "-" else given)  # noqa: PTH116
@@ -173,6 +150,16 @@ def open_files(paths: Sequence[str], *, overwrite: bool, inputs: Sequence[str] =
                 os.unlink(path)  # noqa: PTH108
         raise
     return files
+
+
+def _standard() -> Known:
+    found: Known = {}
+    for fd, name in ((2, "standard error"), (1, "standard output")):
+        with suppress(OSError):
+            facts = os.fstat(fd)
+            if stat.S_ISREG(facts.st_mode):
+                found[facts.st_dev, facts.st_ino] = f"is where {name} goes"
+    return found
 
 
 def _open(path: str, overwrite: bool, known: Known) -> tuple[int, bool]:
@@ -209,7 +196,8 @@ def _why(path: str, error: Exception) -> str:
     if isinstance(error, IsADirectoryError):
         return f"{path} is a directory: name a file in it"
     if isinstance(error, FileNotFoundError):
-        where = os.path.dirname(path) or path  # noqa: PTH120
-        return f"{path} cannot be written: {where} does not exist: create it first"
+        where = os.path.dirname(path) or "."  # noqa: PTH120
+        if not os.path.exists(where):  # noqa: PTH110
+            return f"{path} cannot be written: {where} does not exist: create it first"
     what = error.strerror if isinstance(error, OSError) else str(error)
     return f"{path} cannot be written: {what}: choose another file"

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import BinaryIO, Final
 
-from fetcher.model import Result
-from fetcher.sinks import Write
+from fetcher.cli._descriptors import width
 from fetcher.tally import Tally
 
-SUFFIXES: tuple[str, ...] = ()
 EVERY: Final = 0.2  # seconds between two drawings: results are counted, never drawn one by one
 WINDOW: Final = 25  # drawings the rate is taken over
-
-
-@contextmanager
-def sink(out: BinaryIO, columns: tuple[str, ...]) -> Iterator[Write]:  # noqa: ARG001
-    """Count all results and show how many there are."""
-    tally, progress = Tally(), Progress(out)
-
-    def write(results: Sequence[Result]) -> None:
-        tally.add(results)
-        progress.draw(tally, None)
-
-    yield write
-    progress.clear()
 
 
 class Progress:
@@ -37,26 +19,28 @@ class Progress:
     def __init__(self, out: BinaryIO) -> None:
         self.out = out
         self._drawn = False
+        self._text = ""
         self._next = 0.0
         self._past: deque[tuple[float, int]] = deque(maxlen=WINDOW)
 
     def draw(self, tally: Tally, total: int | None, note: str = "") -> None:
-        """Show where the run is, if the last drawing is long enough ago."""
+        """Show where the run is; what it says is made anew only every so often."""
         now = time.monotonic()
-        if now < self._next:
+        if now >= self._next:
+            self._next = now + EVERY
+            self._past.append((now, tally.done))
+            text = status(tally, total, self._rate(), note)
+            self._text = text[: max(width(self.out.fileno()) - 1, 10)]
+        elif self._drawn:
             return
-        self._next = now + EVERY
-        self._past.append((now, tally.done))
-        text = status(tally, total, self._rate(), note)
-        self._write("\r\x1b[K" + text[: max(_columns(self.out) - 1, 10)])
+        self._write("\r\x1b[K" + self._text)
         self._drawn = True
 
     def clear(self) -> None:
-        """Take the line away; the next drawing brings it back at once."""
+        """Take the line away; the next `draw` puts it back below what was written since."""
         if self._drawn:
             self._write("\r\x1b[K")
             self._drawn = False
-            self._next = 0.0 if self._next - time.monotonic() < EVERY / 2 else self._next
 
     def _write(self, text: str) -> None:
         self.out.write(text.encode("ascii", "replace"))
@@ -85,10 +69,3 @@ def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def _columns(out: BinaryIO) -> int:
-    try:
-        return os.get_terminal_size(out.fileno()).columns or 80
-    except OSError:
-        return 80

@@ -1,0 +1,56 @@
+"""The two standard streams: results on one, words on the other, and neither can hold a stopped run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any, Final
+
+from fetcher.cli._descriptors import width
+from fetcher.errors import LocalFault, UsageError
+from fetcher.outputs import Output, Whole
+from fetcher.sinks import Write, jsonl, lines
+
+NARROWEST: Final = 20  # columns that words are wrapped to
+
+
+def stdout(values: dict[str, Any], shown: tuple[str, ...]) -> Output:
+    """Standard output with the sink that --json and --errors ask for. Raises UsageError if it is closed."""
+    if sys.stdout is None or sys.stdout.closed:
+        raise UsageError("standard output is closed: open it, or send it to /dev/null")
+    raw = Whole(sys.stdout.fileno(), "standard output")
+    if values["json"]:
+        sink = jsonl.sink(raw, shown)
+    else:
+        tty = sys.stdout.isatty()
+        color = tty and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        sink = lines.sink(raw, shown, terminal=tty, color=color, encoding=sys.stdout.encoding or "utf-8")
+    return Output(_failures(sink) if values["errors"] else sink, raw)
+
+
+def live() -> bool:
+    """Whether a progress line may be drawn: nothing else may write to its terminal but fetch itself."""
+    return sys.stderr.isatty() and (
+        sys.stdout.isatty() or not Whole(sys.stdout.fileno(), "standard output").waits
+    )
+
+
+def wrapped() -> int | None:
+    """Columns of the terminal that words go to; None where they go elsewhere."""
+    return max(width(sys.stderr.fileno()), NARROWEST) if sys.stderr.isatty() else None
+
+
+def say(text: str, gives_up: Callable[[float], bool] | None = None) -> None:
+    """Words for the user on standard error; where nobody hears them the run's result stands all the same."""
+    stream = Whole(sys.stderr.fileno(), "standard error")
+    stream.gives_up = gives_up
+    with suppress(BrokenPipeError, LocalFault):
+        stream.write(f"{text}\n".encode(sys.stderr.encoding or "utf-8", "backslashreplace"))
+
+
+@contextmanager
+def _failures(sink: AbstractContextManager[Write]) -> Iterator[Write]:
+    with sink as write:
+        yield lambda results: write([result for result in results if not result.ok])

@@ -1,0 +1,121 @@
+"""What a whole run came to: counts, bytes, speed, and what limited it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from fetcher.tally import Tally
+
+STATUSES: Final = 8  # the most frequent ones are shown
+KEPT: Final = "\u00a0"  # a space at which no line is broken, until it is printed
+
+
+@dataclass(slots=True)
+class Facts:
+    """What a summary tells beside the tally."""
+
+    seconds: float = 0.0  # wall time of the run
+    cpu: float = 0.0  # user + system seconds of the whole process tree, its start included
+    skipped: Counter[str] = field(default_factory=Counter)
+    left: int = 0  # lines read that got no record
+    more: bool = False  # the input was not read to its end
+    interrupted: bool = False  # by a signal
+    limit: str = ""  # one sentence on what limited the run
+    codings: str = ""  # what was offered in Accept-Encoding
+    full: tuple[tuple[str, int], ...] = ()  # hosts whose waiting rows filled the look-ahead: (host, rows)
+
+
+def text(tally: Tally, facts: Facts, width: int | None = None) -> str:
+    """The summary as a few plain lines, wrapped where there is a width."""
+    lines = _lines(tally, facts)
+    if width is not None:
+        lines = [part for line in lines for part in _wrapped(line, width)]
+    return "\n".join(lines).replace(KEPT, " ")
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    indent = " " * (len(line) - len(line.lstrip(" ")))
+    return textwrap.wrap(
+        line, width, subsequent_indent=indent + "  ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _lines(tally: Tally, facts: Facts) -> list[str]:
+    urls, ended = _count(tally.done, "URL"), f"{tally.ok:,} ok, {tally.failed:,} failed"
+    if facts.interrupted:
+        lines = [f"interrupted after {facts.seconds:.2f} s; {urls}: {ended}", f"  {_unasked(tally, facts)}"]
+    else:
+        lines = [f"{urls} in {facts.seconds:.2f} s: {ended}"]
+    statuses = [(str(status), count) for status, count in tally.statuses.most_common(STATUSES)]
+    for title, pairs in (("by status", statuses), ("by error", tally.errors.most_common())):
+        if pairs:
+            lines.append(f"  {title}: " + "   ".join(f"{name}{KEPT}{count:,}" for name, count in pairs))
+    offered = f" ({facts.codings})" if facts.codings else ""
+    lines.append(f"  {tally.wire:,} B received, {tally.decoded:,} B decoded{offered}")
+    if tally.done:
+        rate = tally.done / facts.seconds if facts.seconds else 0.0
+        each = f"{_short(facts.cpu / tally.done)} CPU per URL".replace(" ", KEPT)
+        lines[-1] += f"   {rate:,.1f}{KEPT}URLs/s   {each}"
+    if slow := tally.slowest():
+        hosts = "   ".join(f"{host} {seconds:.2f}{KEPT}s" for host, seconds in slow)
+        lines.append(f"  slowest hosts (mean per URL): {hosts}")
+    if facts.full:
+        waiting = ", ".join(f"{host} ({count:,} rows)" for host, count in facts.full)
+        lines.append(
+            f"  reading ahead stopped for a while: waiting rows of {waiting}; a shuffled list mixes hosts"
+        )
+    if facts.limit:
+        lines.append(f"  {facts.limit}")
+    return [*lines, account(tally, facts)]
+
+
+def totals(tally: Tally, facts: Facts) -> dict[str, Any]:
+    """The summary as JSON-able data: seconds, bytes, counts; `cpu` is that of the whole process tree."""
+    return {
+        "lines": tally.done + facts.skipped.total() + facts.left,
+        "ok": tally.ok,
+        "failed": tally.failed,
+        "skipped": dict(facts.skipped),
+        "left": facts.left,
+        "interrupted": facts.interrupted,
+        "statuses": {str(status): n for status, n in sorted(tally.statuses.items())},
+        "errors": dict(sorted(tally.errors.items())),
+        "bytes": {"wire": tally.wire, "decoded": tally.decoded},
+        "seconds": round(facts.seconds, 6),
+        "cpu": round(facts.cpu, 6),
+        "attempts": tally.attempts,
+        "limit": facts.limit,
+    }
+
+
+def account(tally: Tally, facts: Facts) -> str:
+    """The line that always adds up: lines read = ok + failed + skipped + left."""
+    skipped = facts.skipped.total()
+    why = f" ({', '.join(f'{n:,} {name}' for name, n in facts.skipped.most_common())})" if skipped else ""
+    lines = _count(tally.done + skipped + facts.left, "line")
+    parts = (
+        f"{tally.ok:,} ok",
+        f"{tally.failed:,} failed",
+        f"{skipped:,} skipped{why}",
+        f"{facts.left:,} left",
+    )
+    return f"  {lines} read = {' + '.join(parts)}"
+
+
+def _unasked(tally: Tally, facts: Facts) -> str:
+    if not facts.left and not facts.more:
+        return "every URL of the list had its answer by then"
+    seen = _count(tally.done + facts.skipped.total() + facts.left, "line")
+    rest = ", and the rest of the input was not read" if facts.more else ""
+    return f"{seen} seen, {facts.left:,} left without an answer{rest}; the same list again asks all"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
+def _short(seconds: float) -> str:
+    return f"{seconds * 1e6:,.0f} us" if seconds < 1e-3 else f"{seconds * 1e3:,.1f} ms"

@@ -1,0 +1,88 @@
+"""Everything a run may be told: one flat set of settings, the same for the library and the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from fetcher.errors import UsageError
+
+Pairs = tuple[tuple[str, str], ...]  # header fields in the order they are sent
+
+
+@dataclass(slots=True, weakref_slot=True)
+class Options:
+    """Everything a run may be told. Every field has the name and the meaning of its `--option`.
+
+    Durations are seconds, sizes bytes, rates requests per second. `check` refuses what cannot be meant.
+    """
+
+    concurrency: int = 0  # 0: what the engine says is right for it
+    per_host: int | None = None  # None: 8, but unlimited on loopback
+    rate: float = 0.0  # 0: no limit
+    host_rate: float = 0.0
+    timeout: float = 30.0  # one attempt, from lookup to last byte
+    connect_timeout: float = 10.0  # lookup, TCP and TLS together
+    deadline: float = 0.0  # one URL, from its first attempt on, waits and retries included; 0: none
+    retries: int = 2
+    max_size: int = 0  # decoded body bytes; 0: 1 GiB, or 64 MiB where a reader keeps the body
+    max_redirects: int = 10  # 0: a redirect is the answer
+    header: Pairs = field(default=(), repr=False)  # repr=False: a secret must not reach a log by print()
+    header_for: tuple[tuple[str, str, str], ...] = field(default=(), repr=False)  # (origin, name, value)
+    method: str = "GET"
+    data: bytes | None = field(default=None, repr=False)
+    auth: str = field(default="", repr=False)  # "user:password"
+    user_agent: str = ""
+    proxy: str = field(default="", repr=False)
+    cacert: str = ""
+    cert: str = ""
+    insecure: bool = False
+    robots: bool = False
+    deny_private: bool = False
+    resolve: tuple[tuple[str, int, str], ...] = ()  # (host, port, address)
+    family: int = 0  # 4 or 6; 0: both
+    http: str = "1.1"
+    hash: bool = False
+    save: str = ""  # a directory
+    unique: bool = False
+    headers: tuple[str, ...] = ()  # response fields that go into the record, lower case
+
+
+def check(options: Options) -> None:
+    """Raise UsageError for a setting that cannot be meant, whoever gave it."""
+    for name, kinds, least, what in RANGES:
+        value = getattr(options, name)
+        if value is None and name == "per_host":
+            continue
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, kinds)
+            or not least <= value < (LONGEST if "time" in name or name == "deadline" else LARGEST)
+        ):
+            raise UsageError(f"--{name.replace('_', '-')} {value!r}: give {what}")
+    for name in ("timeout", "connect_timeout"):
+        if not getattr(options, name):
+            raise UsageError(f"--{name.replace('_', '-')} 0: give seconds above 0")
+    if options.data is not None and not isinstance(options.data, bytes):
+        raise UsageError(f"--data is {type(options.data).__name__}: give bytes")
+    if options.family not in (0, 4, 6):
+        raise UsageError(f"family {options.family!r}: give 4, 6, or 0 for both")
+    if options.http not in ("1.1", "2", "3"):
+        raise UsageError(f"--http {options.http!r}: give 1.1, 2 or 3")
+    for name in ("header", "header_for", "resolve"):
+        value, width = getattr(options, name), 2 if name == "header" else 3
+        if not isinstance(value, tuple) or any(
+            not isinstance(one, tuple) or len(one) != width for one in value
+        ):
+            raise UsageError(f"{name} {type(value).__name__}: give a tuple of tuples of {width}")
+
+
+# (field, types, least value, in words)
+RANGES: Final[tuple[tuple[str, Any, float, str], ...]] = (
+    *((name, int, 0, "a whole number from 0 on") for name in ("concurrency", "per_host", "retries")),
+    *((name, int, 0, "a whole number from 0 on") for name in ("max_size", "max_redirects")),
+    *((name, (int, float), 0, "a number from 0 on") for name in ("rate", "host_rate", "deadline")),
+    *((name, (int, float), 0, "seconds above 0") for name in ("timeout", "connect_timeout")),
+)
+LARGEST: Final = 1 << 50
+LONGEST: Final = 1e7  # seconds: what every timer of every engine bears
