@@ -250,7 +250,7 @@ RULES: Final = {
         "tests/test_drive.py -k worlds",
     ),
     "POST is asked again": Rule(
-        "fetcher/feeds/retry.py", 'frozenset({"GET",', 'frozenset({"POST", "GET",', "tests/test_retry.py"
+        "fetcher/model.py", 'frozenset({"GET",', 'frozenset({"POST", "GET",', "tests/test_retry.py"
     ),
     "the wire size is that of the decoded body": Rule(
         "fetcher/engines/_exchange.py",
