@@ -121,7 +121,8 @@ class Run:
             width = min(self.engine.width, self.options.concurrency) if self.engine else 0
             if self.rows.rows <= width:
                 return f"{share} was spent waiting for servers; every URL was under way at once"
-            more = "raise --concurrency" if width == self.options.concurrency else "try another engine"
+            may_grow = width == self.options.concurrency and self._module.CONCURRENCY > 1
+            more = "raise --concurrency" if may_grow else "another engine has more slots"
             return f"{share} was spent waiting for servers, {width} at once: {more}"
         blocked = self.limits.blocked_by()
         if why == "limits" and blocked is not None:

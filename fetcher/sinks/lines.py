@@ -12,7 +12,7 @@ from fetcher.sinks._row import shown
 
 SUFFIXES: Final = ()
 
-WORD: Final = 18  # of the longest kinds: unsupported_scheme, truncated_encoding, too_many_redirects
+FRONT: Final = 20  # columns of word and size together
 _GREEN, _YELLOW, _RED, _PLAIN = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"
 
 
@@ -43,11 +43,12 @@ def line(result: Result, terminal: bool, color: bool) -> str:
         size = "-" if result.size is None else str(result.size)
         return "\t".join((word, size, f"{result.elapsed:.6f}", url, message or "-"))
     size = "-" if result.size is None else f"{result.size:,} B"
-    word = f"{word:<{WORD}}"
+    # A long word takes its room from the size's: a record with an error mostly has none.
+    gap = size.rjust(max(FRONT - len(word), len(size) + 1))
     if color:
         word = f"{_tint(result)}{word}{_PLAIN}"
     note = f"  ({message})" if message else ""
-    return f"{word}  {size:>13}  {result.elapsed:>6.2f} s  {url}{note}"
+    return f"{word}{gap}  {result.elapsed:>6.2f} s  {url}{note}"
 
 
 def _tint(result: Result) -> str:
