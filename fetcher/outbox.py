@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from fetcher.model import Result
 from fetcher.sinks import Write
 
-CAPACITY = 2048  # results a slow reader may be behind
+CAPACITY = 512  # results a slow reader may be behind: some 3 kB each
 
 
 class Outbox:

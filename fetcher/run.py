@@ -62,6 +62,7 @@ class Run:
         self.name = engine
         self.options = options
         self.outbox = outbox
+        outbox.capacity += options.concurrency  # what is in flight must find room too
         if options.save:
             from fetcher.readers import save
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import threading
 import time
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from fetcher.errors import Fault
 from fetcher.framing import Reader
 
 PIECE: Final = 1 << 16
+LOCAL: Final = threading.local()
 CLOSED: Final = (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError)
 BLOCKED: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -65,7 +67,7 @@ class Wired(HTTPConnection):
             self.putheader(name, value)
         self.endheaders(request.data)
         while not exchange.done:
-            self._take(self._patiently("recv", PIECE))
+            self._take(self._receive())
         http.client.HTTPConnection.getresponse(self)  # its bookkeeping: ready for the next request
 
     @property
@@ -117,7 +119,7 @@ class Wired(HTTPConnection):
         self.send("\r\n".join([*lines, "", ""]).encode("latin-1"))
         reader = Reader("HEAD")  # like its answer, that to CONNECT has no body
         while not reader.done:
-            data = self._patiently("recv", PIECE)
+            data = self._receive()
             if not data:
                 raise Fault("proxy_error", "the proxy closed the connection, instead of answering CONNECT")
             reader.feed(data)
@@ -174,6 +176,17 @@ class Wired(HTTPConnection):
             self.attempt.exchange.feed(data)
         else:
             self.attempt.exchange.eof()
+
+    def _receive(self) -> bytes:
+        """What has come, waited for.
+
+        One buffer a thread: a new one for each answer, cut to its size, leaves holes in the heap.
+        """
+        buffer = getattr(LOCAL, "buffer", None)
+        if buffer is None:
+            buffer = LOCAL.buffer = memoryview(bytearray(PIECE))
+        size = self._patiently("recv_into", buffer)
+        return bytes(buffer[:size])
 
     def _patiently(self, call: str, *args: object) -> Any:
         """What this method of the socket gives, waited for in slices."""

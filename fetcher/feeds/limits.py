@@ -32,7 +32,7 @@ class Limits:
         inner: Feed,
         options: Options,
         default_per_host: int = 8,
-        ahead: int = 20_000,
+        ahead: int = 12_000,  # requests parked at the most: some 500 bytes each
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.inner = inner
