@@ -410,12 +410,12 @@ def test_writers_that_share_a_pipe_tear_no_line() -> None:
     read, write = os.pipe()
     batch = b"".join(b"%d" % n * 300 + b"\n" for n in range(10)) * 20
 
-    def print_all() -> None:
-        with Whole(os.dup(write), "standard output", owned=True) as out:
+    def print_all(own: int) -> None:
+        with Whole(own, "standard output", owned=True) as out:
             for _ in range(30):
                 out.write(batch)
 
-    threads = [threading.Thread(target=print_all) for _ in range(3)]
+    threads = [threading.Thread(target=print_all, args=(os.dup(write),)) for _ in range(3)]
     for thread in threads:
         thread.start()
     os.close(write)

@@ -335,9 +335,9 @@ def test_a_drip_is_stopped_in_time(name: str, drip: str) -> None:
     with raw(script) as server:
         began = time.monotonic()
         (result,) = ask(name, server.url, timeout=1.0)
-        assert time.monotonic() - began < 3.0
+        assert time.monotonic() - began < 6.0  # a worker's start included
     assert result.error == kind
-    assert 0.9 < result.elapsed < 2.0
+    assert 0.9 < result.elapsed < 3.0
 
 
 def test_unreachable_places(name: str) -> None:
