@@ -874,7 +874,9 @@ gc.collect()
             timeout=30,
             check=False,
         )
-        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+        # That a turn took over 0.1 s says how busy this machine is, nothing else.
+        said = [line for line in ran.stderr.splitlines() if not line.startswith("Executing <")]
+        assert (ran.returncode, ran.stdout, said) == (0, "", [])
 
 
 def test_made_in_one_thread_used_in_another(loop_kind: str) -> None:
