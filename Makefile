@@ -55,13 +55,16 @@ clean:  ## remove what was made
 apt:
 	@scripts/apt nginx=nginx-light lighttpd=lighttpd
 
-# Installed anew only when pyproject.toml has changed.
+# Installed anew only when pyproject.toml has changed. Compiled: where PYTHONDONTWRITEBYTECODE is set, every start
+# would compile it all.
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	$(PIP) install --editable '.[compress,speed]'
+	$(BIN)/python -m compileall -q fetcher
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(PIP) install --editable '.[compress,parquet,speed]' --group dev
+	$(BIN)/python -m compileall -q fetcher
 	@touch $@ $(VENV)/.demo
 
 $(BIN)/python:

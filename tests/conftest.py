@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import threading
 import time
@@ -128,6 +129,8 @@ class Skips:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell's `make test &` starts us with Ctrl-C ignored, and what we start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # With xdist only the process that reports decides; the workers do not.
     if os.environ.get("CI") == "true" and not hasattr(config, "workerinput"):
         allowed = tomllib.loads((HERE / "skips.toml").read_text(encoding="utf-8")).get("skip", [])

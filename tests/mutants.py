@@ -293,6 +293,7 @@ def run(name: str, log: Path) -> bool:
             check=False,
         )
     log.write_text(done.stdout + done.stderr)
+    assert done.returncode in (0, 1), f"{name}: pytest did not run to its end ({done.returncode})"
     return done.returncode == 1  # tests ran, and some failed
 
 

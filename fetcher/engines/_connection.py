@@ -162,14 +162,14 @@ class Wired(HTTPConnection):
     def _listen(self) -> None:
         """Take what there is, without waiting: maybe nothing, or only what is between the TLS layers."""
         assert self.sock is not None
-        exchange = self.attempt.exchange
+        exchange, buffer = self.attempt.exchange, _buffer()
         while exchange.phase == "sent" and not exchange.done:
             self.attempt.left()
             try:
-                data = self.sock.recv(PIECE)
+                size = self.sock.recv_into(buffer)
             except BLOCKED:
                 return
-            self._take(data)
+            self._take(bytes(buffer[:size]))
 
     def _take(self, data: bytes) -> None:
         if data:
@@ -178,13 +178,8 @@ class Wired(HTTPConnection):
             self.attempt.exchange.eof()
 
     def _receive(self) -> bytes:
-        """What has come, waited for.
-
-        One buffer a thread: a new one for each answer, cut to its size, leaves holes in the heap.
-        """
-        buffer = getattr(LOCAL, "buffer", None)
-        if buffer is None:
-            buffer = LOCAL.buffer = memoryview(bytearray(PIECE))
+        """What has come, waited for."""
+        buffer = _buffer()
         size = self._patiently("recv_into", buffer)
         return bytes(buffer[:size])
 
@@ -217,6 +212,14 @@ class WiredTLS(Wired, HTTPSConnection):
         )
         self._patiently("do_handshake")
         self.attempt.exchange.tls = time.monotonic() - began
+
+
+def _buffer() -> memoryview:
+    """Where this thread receives: a new buffer for each piece, cut to its size, leaves holes in the heap."""
+    buffer: memoryview | None = getattr(LOCAL, "buffer", None)
+    if buffer is None:
+        buffer = LOCAL.buffer = memoryview(bytearray(PIECE))
+    return buffer
 
 
 class Pool(HTTPConnectionPool):
