@@ -171,12 +171,12 @@ def _field(option: str, name: str, value: str) -> None:
 
 
 def _site(text: str) -> str:
-    from fetcher import urls
+    from fetcher import logins, urls
 
     try:
         href = urls.wire(text)
     except Fault as fault:
-        raise UsageError(f"--header-for {urls.mask(text)}: {fault.message}") from fault
+        raise UsageError(f"--header-for {logins.mask(text)}: {fault.message}") from fault
     if urls.origin(href) + "/" != href:
-        raise UsageError(f"--header-for {urls.mask(text)}: give an origin, such as {urls.origin(href)}")
+        raise UsageError(f"--header-for {logins.mask(text)}: give an origin, such as {urls.origin(href)}")
     return urls.origin(href)

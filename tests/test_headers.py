@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from fetcher import headers, urls
+from fetcher import headers, logins, urls
 from fetcher.errors import UsageError
 from fetcher.feeds._cookies import kept
 from fetcher.feeds._hops import next_hop
@@ -29,7 +29,7 @@ ELSEWHERE = {
 
 def ask(url=HOME, options=None, **facts):
     options = options or Options()
-    request = Request(url, login=urls.userinfo(url), **facts)
+    request = Request(url, login=logins.userinfo(url), **facts)
     urls.aim(request, urls.wire(url))
     request.origin = urls.origin(request.wire)
     request.headers = headers.sent(request, options)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import ada_url
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fetcher import urls
+from fetcher import logins, urls
 from fetcher.errors import Fault
 from fetcher.feeds._hops import next_hop
 from fetcher.model import Options, Request, Result
@@ -166,10 +166,144 @@ def test_a_long_host_is_refused_before_idna_could_take_long(host):
     assert time.monotonic() - began < 1.1
 
 
+PIECES = st.sampled_from(
+    [
+        *(
+            "http://",
+            "https://",
+            "http:/",
+            "HTTP://",
+            "a",
+            "Z",
+            "example",
+            "xn--",
+            "xn--a",
+            "1",
+            "0",
+            "01",
+            "0x1",
+        ),
+        *(
+            "127.0.0.1",
+            "255",
+            "256",
+            "1.2.3",
+            ".",
+            "..",
+            "-",
+            "_",
+            "~",
+            "/",
+            "//",
+            "/.",
+            "/..",
+            "/%2e",
+            "/%2E.",
+        ),
+        *(
+            "%41",
+            "%",
+            "%zz",
+            ":80",
+            ":443",
+            ":8080",
+            ":65535",
+            ":65536",
+            ":080",
+            ":",
+            "?",
+            "&x=1",
+            "'",
+            "^",
+            "|",
+        ),
+        *(
+            "{",
+            "`",
+            "#f",
+            "@",
+            "!$()*+,;=",
+            " ",
+            "\u00e9",
+            "\u3002",
+            "\u200d",
+            "\\",
+            "[::1]",
+            "a" * 62,
+            "[",
+            '"',
+        ),
+    ]
+)
+
+
+@given(
+    st.lists(PIECES, max_size=9).map("".join), st.sampled_from(["", "http://", "https://h/", "http://a.b"])
+)
+@example("//127.0.0.1./", "http:")
+@example("//1.2.3.4:80/", "https:")
+def test_a_text_that_is_spared_the_parser_would_come_out_of_it_unchanged(text, start):
+    text = start + text
+    if urls.PLAIN(text):
+        assert urls._bare(ada_url.normalize_url(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://example.org/",
+        "https://a.b.example:8443/a/b.html?x=1&y=/?",
+        "http://127.0.0.1:8080/f.bin?12345",
+        "http://localhost:59999/~me//x%20y;z=1",
+        "https://x/",
+    ],
+)
+def test_a_plain_url_is_spared_the_parser(text):
+    assert urls.PLAIN(text)
+    assert urls.wire(text) == ada_url.normalize_url(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://Example.org/",
+        "http://example.org",
+        "http://h/a/../b",
+        "http://h/%2e%2E/b",
+        "http://h/.x",
+        "http://h:80/",
+        "https://h:443/",
+        "http://h:080/",
+        "http://h:65536/",
+        "http://1.2.3/",
+        "http://256.1.1.1/",
+        "http://01.2.3.4/",
+        "http://0x7f.1/",
+        "http://a.1/",
+        "http://xn--a/",
+        "http://a.xn--a.b/",
+        "http://h/#",
+        "http://u@h/",
+        "http://h/'",
+        "http://h/\u00e9",
+        "http://h/ ",
+        "http://h\\x",
+        "ftp://h/",
+        "http://1.2.3.4./",
+        "http://h./",
+        "http://.h/",
+        f"http://{'a' * 64}/",
+        f"http://h/{'a' * 253}",
+    ],
+)
+def test_what_is_not_plain_goes_through_the_parser(text):
+    assert not urls.PLAIN(text) or len(text) > urls.HOST
+
+
 @given(st.text(max_size=60))
 def test_no_text_raises_anything_but_a_fault_and_the_wire_form_is_a_fixed_point(text):
-    urls.mask(text)
-    urls.userinfo(text)
+    logins.mask(text)
+    logins.userinfo(text)
     try:
         href = urls.wire(text)
     except Fault:
@@ -208,9 +342,9 @@ def test_aim_slices(href, parts):
 )
 def test_mask_never_lets_a_password_through(noise, scheme, rest):
     text = f"{scheme}{noise}:S3CRET@{rest}"
-    if "S3CRET" in urls.mask(text):  # in path, query or fragment of a URL: no password
+    if "S3CRET" in logins.mask(text):  # in path, query or fragment of a URL: no password
         assert urls.wire(text)
-        assert "S3CRET" not in urls.userinfo(text)
+        assert "S3CRET" not in logins.userinfo(text)
 
 
 @pytest.mark.parametrize(
@@ -240,19 +374,19 @@ def test_mask_never_lets_a_password_through(noise, scheme, rest):
     ],
 )
 def test_mask_and_userinfo(text, shown, login):
-    assert urls.mask(text) == shown
-    assert urls.userinfo(text) == login
+    assert logins.mask(text) == shown
+    assert logins.userinfo(text) == login
 
 
 @pytest.mark.parametrize("text", ["mailto:joe@example.com", "joe@example.com", "data:x@y"])
 def test_what_is_shown_and_asked_again_leads_to_the_same(text):
     def outcome(given):
         try:
-            return urls.wire(given), urls.userinfo(given)
+            return urls.wire(given), logins.userinfo(given)
         except Fault as fault:
             return fault.kind
 
-    assert outcome(urls.mask(text)) == outcome(text)
+    assert outcome(logins.mask(text)) == outcome(text)
 
 
 def test_key_keeps_apart_what_may_differ():

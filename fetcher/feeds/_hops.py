@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from fetcher import headers, urls
+from fetcher import headers, logins, urls
 from fetcher.errors import Fault
 from fetcher.feeds._cookies import kept
 from fetcher.model import FOLLOWED, Options, Request, Result
@@ -24,7 +24,7 @@ def next_hop(request: Request, result: Result, given: Options | headers.Plan) ->
     place = next(iter(places), "").strip(" \t")
     if not place and len(places) < 2:
         return None
-    shown = urls.mask(HIGH.sub("?", place))[:200]
+    shown = logins.mask(HIGH.sub("?", place))[:200]
     if len(places) > 1:
         return Fault("bad_redirect", f"{len(places)} Location fields that differ")
     if len(request.hops) >= options.max_redirects:

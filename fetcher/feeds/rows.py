@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from fetcher import headers, menu, urls
+from fetcher import headers, logins, menu, urls
 from fetcher import readers as folder
 from fetcher.errors import Fault
 from fetcher.feeds import Wait
@@ -81,13 +81,13 @@ class Rows:
         self.rows += 1
         request = Request("", self.rows, name, options.method, options.data, readers=self.readers)
         text = _text(item)
-        request.url = urls.mask(text)
+        request.url = logins.mask(text)
         try:
             if isinstance(item, Request):
                 self._adopt(request, item)
             elif not isinstance(item, str):
                 raise Fault("invalid_url", item.why if isinstance(item, Bad) else _strange(item))
-            urls.aim(request, urls.wire(text))
+            request.origin = urls.aim(request, urls.wire(text))
         except Fault as fault:
             return request.answer(now, fault.kind, fault.message)
         if self._seen is not None:
@@ -97,8 +97,7 @@ class Rows:
                 self.skipped["duplicate"] += 1
                 return None
             self._seen.add(key)
-        request.login = urls.userinfo(text)
-        request.origin = urls.origin(request.wire)
+        request.login = logins.userinfo(text)
         if isinstance(item, Request):
             _trust(request, item)
         request.headers = headers.sent(request, self._plan)

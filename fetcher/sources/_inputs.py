@@ -19,9 +19,9 @@ from typing import BinaryIO, Final, cast
 import fetcher.sources as folder
 from fetcher import menu
 from fetcher.errors import LocalFault, UsageError
+from fetcher.logins import mask
 from fetcher.sources import Bad, Input, Item, Module, Reading, read_all
 from fetcher.sources._bytes import BrokenGzip, chunks, gunzip, joined
-from fetcher.urls import mask
 
 __all__ = ["read_all", "resolve"]
 

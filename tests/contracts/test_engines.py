@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fetcher import engines, headers, menu, urls
+from fetcher import engines, headers, logins, menu, urls
 from fetcher.engines import Engine
 from fetcher.errors import KINDS, UsageError
 from fetcher.model import PARITY, Options, Request, Result
@@ -36,7 +36,7 @@ def asked(url: str, options: Options, **more) -> Request:
     request = Request(url, **more)
     urls.aim(request, urls.wire(url))
     request.origin = urls.origin(request.wire)
-    request.login = urls.userinfo(url)
+    request.login = logins.userinfo(url)
     request.headers = headers.sent(request, options)
     request.begin(time.monotonic(), options)
     return request
