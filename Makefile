@@ -53,7 +53,7 @@ clean:  ## remove what was made
 
 # A server that nobody here wrote; a test that needs it skips by name where it is missing.
 apt:
-	@scripts/apt nginx=nginx-light lighttpd=lighttpd
+	@scripts/apt nginx=nginx-light lighttpd=lighttpd ip=iproute2 unshare=util-linux
 
 # Installed anew only when pyproject.toml has changed. Compiled: where PYTHONDONTWRITEBYTECODE is set, every start
 # would compile it all.

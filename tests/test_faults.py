@@ -71,6 +71,37 @@ def test_one_of_every_trouble(engine: str, site: str, tmp_path: Path) -> None:
     assert all(record["message"] for record in records if record["error"])
 
 
+FEW_PORTS = """
+import json, subprocess, sys
+from pathlib import Path
+from fetcher.server import site
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("40000 40003")
+with site() as base:
+    listed = Path(sys.argv[1], "urls.txt")
+    listed.write_text("".join(f"{base}/delay/0.5?{n}\\n" for n in range(12)))
+    words = [listed, "-e", sys.argv[2], "-c", "12", "--per-host", "12", "--retries", "0", "--json"]
+    done = subprocess.run([sys.executable, "-m", "fetcher", *words], capture_output=True)
+sys.stdout.buffer.write(done.stdout)
+"""
+
+
+def test_no_local_port_left_says_so(engine: str, tmp_path: Path) -> None:
+    if subprocess.run(["sh", "-c", "unshare -n ip link"], capture_output=True, check=False).returncode:
+        pytest.skip("unshare -n does not work here")
+    words = ["unshare", "-n", sys.executable, "-c", FEW_PORTS, tmp_path, engine]
+    done = subprocess.run(words, capture_output=True, timeout=60, check=True)
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    failed = [record for record in records if not record["ok"]]
+    assert len(records) == 12
+    if engine == "sequential":  # one at a time needs one port
+        assert not failed
+        return
+    assert len(failed) >= 8
+    assert {record["error"] for record in failed} == {"connect_unreachable"}
+    assert all("no local port is free" in record["message"] for record in failed)
+
+
 @pytest.mark.xdist_group("quiet")
 def test_10000_rows_of_a_hanging_host_cost_1000_fast_rows_nothing(site: str, tmp_path: Path) -> None:
     """The fast rows stand behind the slow ones in the list, and are done within a second of running alone."""

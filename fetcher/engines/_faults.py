@@ -27,6 +27,11 @@ LOCAL: Final = {
     errno.EROFS: "local_disk",
     getattr(errno, "EDQUOT", -1): "local_disk",
 }
+# connect(2): "all port numbers in the ephemeral port range are currently in use"; also ::1 without IPv6
+NO_PORT: Final = (
+    "no local port is free for one more connection there, or this machine has no address of that family: "
+    "ask with fewer connections at once (-c), or later"
+)
 # X509_V_ERR_* of OpenSSL
 CERTIFICATE: Final = {
     9: "tls_expired",  # not yet valid
@@ -151,7 +156,7 @@ def _system(error: OSError, phase: str, started: bool) -> Fault:
 
 
 def _words(error: BaseException) -> str:
-    """The system's own words."""
+    """The system's own words, but for the one code whose words say nothing to most people."""
     if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno)
+        return NO_PORT if error.errno == errno.EADDRNOTAVAIL else os.strerror(error.errno)
     return str(error)
