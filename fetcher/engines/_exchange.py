@@ -128,13 +128,12 @@ class Exchange:
         assert head is not None
         hop = head.status in FOLLOWED and self.options.max_redirects and head.get("location")
         names = ("count",) if hop else self.request.readers
-        modules = readers.pick_all(names)
+        makers, keeps = readers.pick_all(names)
         # A robots.txt has its own, fixed limit; a small --max-size must not forbid a whole site.
         own = self.options.max_size if self.request.purpose == "page" else 0
-        self._cap = own or (MIB64 if any(module.KEEPS for module in modules) else GIB)
-        self._bodies = [module.reader(self.request, self.options) for module in modules]
-        layers = codings(head.fields)
-        if layers:
+        self._cap = own or (MIB64 if keeps else GIB)
+        self._bodies = [make(self.request, self.options) for make in makers]
+        if head.get("content-encoding") is not None and (layers := codings(head.fields)):
             self._decoder = Decoder(layers, self._cap)
 
     def _answer(self, error: str | None, message: str | None) -> Result:

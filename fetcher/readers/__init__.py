@@ -13,6 +13,7 @@ and may raise `Fault("local_disk", ...)`, nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from typing import Protocol, cast
@@ -43,9 +44,13 @@ class Module(Protocol):
 
 
 @cache
-def pick_all(names: tuple[str, ...]) -> tuple[Module, ...]:
-    """The readers of these names."""
-    return tuple(pick(name) for name in names)
+def pick_all(names: tuple[str, ...]) -> tuple[tuple[Maker, ...], bool]:
+    """What makes the readers of these names, and whether one of them keeps whole bodies."""
+    modules = [pick(name) for name in names]
+    return tuple(module.reader for module in modules), any(module.KEEPS for module in modules)
+
+
+Maker = Callable[[Request, Options], Reader]
 
 
 @cache
