@@ -51,7 +51,7 @@ class Decoder:
         self._layers = [KINDS[name]() for name in reversed(layers)]
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The next decoded bytes, in small pieces. Raises Fault for a broken coding or too many bytes."""
+        """The next decoded bytes in small pieces, some empty. Raises Fault if broken, or too many."""
         pieces: Iterator[bytes] = iter((data,))
         for layer in self._layers[:-1]:
             pieces = self._inner(layer, pieces)

@@ -174,16 +174,20 @@ KINDS: Final = {kind.name: kind for kind in (_Gzip, _Deflate, _Brotli, _Zstd)}
 
 
 def undo(layer: Layer, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """A layer's pieces. Whatever its library raises about the data is a broken coding."""
+    """A layer's pieces, empty ones too: each is a moment for whoever asks for them to look at the clock.
+
+    Whatever its library raises about the data is a broken coding.
+    """
     for piece in pieces:
         for at in range(0, len(piece), BLOCK):
             try:
                 for out in layer.feed(piece[at : at + BLOCK]):
-                    if out:
-                        layer.size += len(out)
-                        yield out
+                    layer.size += len(out)
+                    yield out
             except layer.error as error:
                 raise _broken(layer.name, str(error)) from error
+        if not piece:
+            yield piece
 
 
 def _inflate(stream: Any, data: bytes) -> Iterator[bytes]:

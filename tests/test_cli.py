@@ -177,7 +177,9 @@ def test_each_record_comes_within_a_second_of_its_line(tmp_path: Path, site: str
 
 
 @pytest.mark.parametrize("engine", installed())
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_ends_it_cleanly(tmp_path: Path, site: str, engine: str, number: int, code: int) -> None:
     """The first signal drains for at most 5 s; the second does not wait. What was fetched is whole."""
     out = tmp_path / "out.jsonl"
@@ -203,6 +205,20 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, site: str, engine: str, number
     assert int(lines) == 1 + int(left)
     assert int(left) >= 1
     assert b"Traceback" not in said
+
+
+@pytest.mark.parametrize("name", ["INT", "HUP"])
+def test_a_signal_that_was_ignored_from_the_start_stays_ignored(tmp_path: Path, site: str, name: str) -> None:
+    listed = tmp_path / "urls.txt"
+    listed.write_text(f"{site}/bytes/1\n{site}/delay/1.5\n")
+    script = f"trap '' {name}; exec {' '.join(FETCH)} {listed} --json"
+    with subprocess.Popen(["bash", "-c", script], stdout=subprocess.PIPE, env=clean()) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        child.send_signal(getattr(signal, f"SIG{name}"))
+        rest, _ = child.communicate(timeout=20)
+    assert child.returncode == 0
+    assert json.loads(rest)["ok"]
 
 
 def test_one_signal_waits_for_what_is_in_flight(tmp_path: Path, site: str) -> None:

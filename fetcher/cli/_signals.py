@@ -1,13 +1,15 @@
-"""SIGINT and SIGTERM stop the run: the first lets what is in flight end, the second does not wait."""
+"""SIGINT, SIGTERM and SIGHUP stop the run: the first lets what is in flight end, the second does not wait."""
 
 from __future__ import annotations
 
 import signal
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from fetcher.outbox import Outbox
 from fetcher.run import DRAIN
+
+NUMBERS: Final = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
 
 
 class Signals:
@@ -29,10 +31,11 @@ class Signals:
             signal.signal(number, old)
 
     def arm(self, outbox: Outbox) -> None:
-        """From now on signals stop this outbox."""
+        """From now on signals stop this outbox; what we were started to ignore (nohup, `&`) stays ignored."""
         self._outbox = outbox
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._hear)
+        for number in NUMBERS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._hear)
 
     def gives_up(self, waited: float) -> bool:
         """Whether a write that has waited so long for its reader is to be given up."""

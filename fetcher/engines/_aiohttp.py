@@ -24,7 +24,8 @@ from aiohttp.connector import Connection
 from multidict import CIMultiDict
 from yarl import URL
 
-from fetcher.engines._aiowire import ATTEMPT, Wire
+from fetcher.engines._aiosteps import ATTEMPT
+from fetcher.engines._aiowire import Wire
 from fetcher.engines._proxy import Proxy
 from fetcher.errors import Fault, UsageError
 from fetcher.model import Request

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import select
 import ssl
-import time
-from collections.abc import Callable
-from contextvars import ContextVar
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final
 
 from aiohttp.client_proto import ResponseHandler
@@ -19,25 +18,7 @@ from aiohttp.client_proto import ResponseHandler
 from fetcher.engines._exchange import Exchange
 from fetcher.errors import Fault
 
-
-class Attempt:
-    """One attempt on its way to a connection: notes on its exchange how long each step took."""
-
-    __slots__ = ("exchange", "mark")
-
-    def __init__(self, exchange: Exchange) -> None:
-        self.exchange = exchange
-        self.mark = exchange.began
-
-    def step(self, name: str) -> None:
-        """The step of that name (dns, connect, tls) is over."""
-        now = time.monotonic()
-        setattr(self.exchange, name, now - self.mark)
-        self.mark = now
-
-
 PIECE: Final = 256 << 10  # bytes of a request body that are handed over at once
-ATTEMPT: Final[ContextVar[Attempt]] = ContextVar("fetcher_attempt")  # of the task that connects
 
 
 class Wire(ResponseHandler):
@@ -53,6 +34,8 @@ class Wire(ResponseHandler):
         self._upload: asyncio.Task[None] | None = None
         self._uploaded = True
         self._poll: select.poll | None = None
+        self._more: Iterator[None] | None = None  # what is left to decode of the bytes that came last
+        self._after: list[Callable[[], None]] = []  # what the transport said meanwhile
 
     def ask(self, exchange: Exchange, head: bytes, body: bytes) -> asyncio.Future[BaseException | None]:
         """Send the request; the future gives None once the response is whole, or else what went wrong."""
@@ -80,6 +63,7 @@ class Wire(ResponseHandler):
     def finish(self, error: BaseException | None) -> None:
         """The exchange has ended like this. Does nothing if it had ended before."""
         self._exchange, waiter = None, self._answer
+        self._more = None
         self._uploaded = self._upload is None or self._upload.done()
         if self._upload is not None:
             self._upload.cancel()
@@ -131,13 +115,48 @@ class Wire(ResponseHandler):
             else:
                 super().data_received(data)  # a proxy's answer to CONNECT, which aiohttp itself reads
             return
+        if self._more is not None:  # its transport would not stop at once
+            self._after.append(partial(self.data_received, data))
+            return
         try:
-            exchange.feed(data)
+            self._more = exchange.feed(data)
         except Exception as error:  # noqa: BLE001 - a Fault, or a bug; either ends this attempt, not the loop
             self.finish(error)
         else:
-            if exchange.done:
+            if self._more is not None:
+                self._pause(self._more)
+            elif exchange.done:
                 self.finish(None)
+
+    def _pause(self, more: Iterator[None]) -> None:
+        """Much is to be decoded: a step at each turn of the loop, and nothing more is read meanwhile."""
+        if self.transport is not None:
+            self.transport.pause_reading()
+        self._loop.call_soon(self._go_on, more)
+
+    def _go_on(self, more: Iterator[None]) -> None:
+        exchange = self._exchange
+        if more is not self._more or exchange is None:
+            return  # the attempt has ended: out of time, or cancelled
+        try:
+            next(more)
+        except StopIteration:
+            self._resume(exchange)
+        except Exception as error:  # noqa: BLE001 - as in data_received
+            self.finish(error)
+        else:
+            self._loop.call_soon(self._go_on, more)
+
+    def _resume(self, exchange: Exchange) -> None:
+        """All is decoded; now for what came meanwhile."""
+        self._more = None
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+        if exchange.done:
+            self.finish(None)
+        after, self._after = self._after, []
+        for call in after:
+            call()
 
     def eof_received(self) -> None:
         """The peer has closed its side."""
@@ -151,11 +170,16 @@ class Wire(ResponseHandler):
         self._lost(self)
         if exc is None:
             self._end(clean=False)  # without eof_received: uvloop, where TLS ended without close_notify
+        elif self._more is not None:
+            self._after.append(partial(self.finish, exc))
         else:
             self.finish(exc)
 
     def _end(self, *, clean: bool) -> None:
         self.force_close()
+        if self._more is not None:
+            self._after.append(partial(self._end, clean=clean))
+            return
         if self._exchange is None:
             return
         try:
@@ -174,14 +198,3 @@ def _notified(tls: Any) -> bool:
         return bool(tls.read(1) == b"")
     except ssl.SSLError:
         return False
-
-
-class Shaking(ssl.SSLObject):
-    """A TLS session that notes when its handshake begins."""
-
-    def do_handshake(self) -> None:
-        """Begin, or go on with, the handshake."""
-        attempt = ATTEMPT.get(None)
-        if attempt is not None and attempt.exchange.connect is None:
-            attempt.step("connect")
-        super().do_handshake()

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from aiohttp import ClientError, ClientHttpProxyError
 
 from fetcher.engines._aiohttp import Connector
-from fetcher.engines._aiowire import ATTEMPT, Attempt, Wire
+from fetcher.engines._aiosteps import ATTEMPT, Attempt
+from fetcher.engines._aiowire import Wire
 from fetcher.engines._exchange import Exchange
 from fetcher.engines._faults import kind_of
 from fetcher.errors import Fault

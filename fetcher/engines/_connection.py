@@ -173,7 +173,10 @@ class Wired(HTTPConnection):
 
     def _take(self, data: bytes) -> None:
         if data:
-            self.attempt.exchange.feed(data)
+            more = self.attempt.exchange.feed(data)
+            if more is not None:
+                for _ in more:
+                    self.attempt.left()
         else:
             self.attempt.exchange.eof()
 

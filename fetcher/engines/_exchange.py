@@ -7,6 +7,7 @@ feeds it the bytes that arrive, and ends with `result()`, or with `failed(except
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Final
 
 from fetcher import readers
@@ -19,6 +20,7 @@ from fetcher.readers import Reader as BodyReader
 
 GIB: Final = 1 << 30
 MIB64: Final = 64 << 20
+STEP: Final = 16  # decoded pieces, of at most about 64 KiB: 1 to 5 ms
 
 
 class Exchange:
@@ -68,12 +70,19 @@ class Exchange:
 
     # What the engine tells.
 
-    def feed(self, data: bytes) -> None:
-        """Bytes have come. Raises Fault when they cannot be a response, or break a limit."""
+    def feed(self, data: bytes) -> Iterator[None] | None:
+        """Bytes have come. Raises Fault when they cannot be a response, or break a limit.
+
+        Mostly None. But 300 bytes may unpack into a gigabyte: then what is left to do, in steps of some
+        milliseconds, each of which may raise Fault too. Between two the engine looks at the clock and at its
+        other attempts; until they are run to their end nothing more may be fed, and the attempt is not done.
+        """
         if self.ttfb is None:
             self.ttfb = time.monotonic() - self.began
-        for piece in self.reader.feed(data):
-            self._body(piece)
+        more = None
+        for piece in self.reader.feed(data):  # one at most
+            more = self._body(piece)
+        return more
 
     def eof(self) -> None:
         """The peer has closed. Raises Fault unless that was how the response ends."""
@@ -106,7 +115,7 @@ class Exchange:
 
     # Inside.
 
-    def _body(self, piece: bytes) -> None:
+    def _body(self, piece: bytes) -> Iterator[None] | None:
         if self._head is None:
             self._open()
         self.wire_size += len(piece)
@@ -114,9 +123,25 @@ class Exchange:
             if self.wire_size > self._cap:
                 raise Fault("body_too_large", f"the body is over {self._cap:,} bytes (--max-size)")
             self._pass(piece)
-        else:
-            for decoded in self._decoder.feed(piece):
-                self._pass(decoded)
+            return None
+        decoded = self._decoder.feed(piece)
+        return None if self._step(decoded) else self._steps(decoded)
+
+    def _steps(self, decoded: Iterator[bytes]) -> Iterator[None]:
+        while True:
+            yield
+            if self._step(decoded):
+                return
+
+    def _step(self, decoded: Iterator[bytes]) -> bool:
+        """Hand some decoded pieces on; whether these were the last."""
+        for _ in range(STEP):
+            piece = next(decoded, None)
+            if piece is None:
+                return True
+            if piece:
+                self._pass(piece)
+        return False
 
     def _pass(self, piece: bytes) -> None:
         for body in self._bodies:

@@ -21,7 +21,7 @@ from typing import Any, Final
 from fetcher import descriptors
 from fetcher.engines import _tls
 from fetcher.engines._aiohttp import Connector
-from fetcher.engines._aiowire import Shaking
+from fetcher.engines._aiosteps import Shaking
 from fetcher.engines._aioworker import Worker
 from fetcher.engines._exchange import Exchange
 from fetcher.errors import Fault

@@ -708,7 +708,8 @@ def judged(data: bytes) -> Result:
     exchange = Exchange(request, LIMITS, "judge")
     exchange.phase = "sent"
     try:
-        exchange.feed(data)
+        for _ in exchange.feed(data) or ():
+            pass
         if not exchange.done:
             exchange.eof()
     except Exception as error:  # as an engine does
