@@ -172,12 +172,16 @@ def columns(options: Options, *, crawl: bool = False) -> tuple[str, ...]:
 
 def utc_now() -> str:
     """Now as RFC 3339 in UTC, to the millisecond."""
-    now = time.time()
-    second = int(now)
-    return f"{_until_second(second)}.{int((now - second) * 1000):03d}Z"
+    return _at(int(time.time() * 1000))
+
+
+@lru_cache(2)
+def _at(millisecond: int) -> str:
+    """Kept, because it is asked for every URL, and they start in batches."""
+    second, rest = divmod(millisecond, 1000)
+    return f"{_until_second(second)}.{rest:03d}Z"
 
 
 @lru_cache(2)
 def _until_second(second: int) -> str:
-    """The part that stays the same for a second: it is asked for every URL."""
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")

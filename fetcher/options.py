@@ -54,12 +54,11 @@ def check(options: Options) -> None:
         value = getattr(options, name)
         if value is None and name == "per_host":
             continue
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, kinds)
-            or not least <= value < (LONGEST if "time" in name or name == "deadline" else LARGEST)
-        ):
-            raise UsageError(f"--{name.replace('_', '-')} {value!r}: give {what}")
+        most = LONGEST if "time" in name or name == "deadline" else LARGEST
+        number = isinstance(value, kinds) and not isinstance(value, bool)
+        if not number or not least <= value < most:
+            below = f" and below {most:,.0f}" if number and value >= most else ""
+            raise UsageError(f"--{name.replace('_', '-')} {value!r}: give {what}{below}")
     for name in ("timeout", "connect_timeout"):
         if not getattr(options, name):
             raise UsageError(f"--{name.replace('_', '-')} 0: give seconds above 0")
@@ -75,6 +74,24 @@ def check(options: Options) -> None:
             not isinstance(one, tuple) or len(one) != width for one in value
         ):
             raise UsageError(f"{name} {type(value).__name__}: give a tuple of tuples of {width}")
+    for fixed in options.resolve:
+        _check_resolve(*fixed)
+
+
+def _check_resolve(host: Any, port: Any, address: Any) -> None:
+    from ipaddress import ip_address
+
+    given = f"--resolve {host}:{port}:{address}"
+    if not isinstance(host, str):
+        raise UsageError(f"{given}: the host is {type(host).__name__}: give a name")
+    if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 1 << 16:
+        raise UsageError(f"{given}: {port} is no port: give a whole number from 1 to 65535")
+    try:
+        ip_address(str(address).strip("[]"))
+    except ValueError as error:
+        raise UsageError(
+            f"{given}: {address} is no IP address: give one, such as 127.0.0.1 or [::1]"
+        ) from error
 
 
 # (field, types, least value, in words)

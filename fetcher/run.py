@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +14,7 @@ from fetcher import engines, readers
 from fetcher.descriptors import fit
 from fetcher.drive import Spent, drive
 from fetcher.engines import Engine
+from fetcher.errors import LocalFault
 from fetcher.feeds import Feed
 from fetcher.feeds.limits import Limits
 from fetcher.feeds.redirects import Redirects
@@ -39,6 +41,8 @@ LIMITS = {
     "retry-after": "pause that {host} asked for (Retry-After)",
     "crawl-delay": "crawl-delay of {host} (robots.txt)",
 }
+# What a disk says that will take none of the later bodies either.
+FULL = tuple(os.strerror(getattr(errno, name, errno.ENOSPC)) for name in ("ENOSPC", "EDQUOT", "EROFS"))
 LEAVE = 2.0  # seconds in which everything in flight has been cancelled and collected
 
 
@@ -67,6 +71,7 @@ class Run:
             from fetcher.readers import save
 
             save.prepare(options.save)
+            outbox.sinks = [*outbox.sinks, self._watch_disk]
         readers.pick_all(
             wanted(options)
         )  # imported now: later there may be no descriptor left to import with
@@ -80,6 +85,7 @@ class Run:
         self._inlet = inlet
         self._clock = clock
         self._error: BaseException | None = None
+        self._full: LocalFault | None = None
         self._thread = threading.Thread(target=self._run, name="fetch-loop", daemon=True)
 
     def __enter__(self) -> Self:
@@ -131,6 +137,15 @@ class Run:
             return f"{share} was spent waiting for the {LIMITS[reason].format(host=host)}"
         return SENTENCES.get(why, SENTENCES["input"]).format(share=share)
 
+    def _watch_disk(self, results: Sequence[Result]) -> None:
+        """The last sink with --save: once the disk is full nothing new starts, and what is in flight ends."""
+        for result in results if self._full is None else ():
+            if result.error == "local_disk" and (why := result.message or "").endswith(FULL):
+                cure = "what was saved and recorded so far stays; free space there and run again"
+                self._full = LocalFault(f"--save {self.options.save}: {why.rpartition(': ')[2]}; {cure}")
+                self.outbox.stop()
+                return
+
     def _run(self) -> None:
         began, cpu = time.monotonic(), cpu_seconds()
         try:
@@ -141,6 +156,7 @@ class Run:
                 except BaseException:
                     engine.cancel()
                     raise
+            self._error = self._full
         except BaseException as error:  # noqa: BLE001  (raised in the caller's thread by `results`)
             self._error = error
         finally:

@@ -125,9 +125,23 @@ def test_get_is_the_default_and_options_stand_anywhere(listed: Path, site: str) 
         (["urls.txt", "-o", "there.jsonl"], "--overwrite"),
         (["urls.txt", "-o", "nowhere/out.jsonl"], "nowhere"),
         (["urls.txt", "-4", "-6"], "-4 and -6"),
-        (["urls.txt", "--timeout", "0"], "--timeout"),
-        (["urls.txt", "--timeout", "soon"], "soon"),
-        (["urls.txt", "--enginee", "threads"], "--engine"),
+        (["urls.txt", "--timeout", "0"], "--timeout 0: give seconds above 0\n"),
+        (["urls.txt", "--timeout", "1e20"], "--timeout 1e+20: give seconds above 0 and below 10,000,000\n"),
+        (["urls.txt", "-c", "9" * 20], f"{'9' * 20}: give a whole number from 0 on and below 1,125,899,90"),
+        (["urls.txt", "--max-size", "9" * 400], "give less than 1,125,899,906,842,624 bytes"),
+        (["urls.txt", "--timeout", "soon"], "--timeout: 'soon' is not a number: see fetch get --help"),
+        (["urls.txt", "--retries", "x"], "--retries: 'x' is not a whole number: see fetch get --help"),
+        (["urls.txt", "--timeout"], "option '--timeout' requires an argument: see fetch get --help"),
+        (["urls.txt", "--enginee", "threads"], "no option --enginee: did you mean --engine? see fetch get"),
+        (["urls.txt", "-Z"], "no such option: -Z: see fetch get --help"),
+        (["serve", "--port", "abc"], "--port: 'abc' is not a whole number: see fetch serve --help"),
+        (["engines", "more"], "(more): see fetch engines --help"),
+        (["urls.txt", "--save", ""], "--save: the name is empty: name a directory"),
+        (["urls.txt", "--summary", ""], "--summary: the name is empty: name a file"),
+        (["urls.txt", "--config="], "--config: the name is empty: name a file"),
+        (["urls.txt", "--resolve", "a:1:b"], "b is no IP address"),
+        (["urls.txt", "--resolve", "a:99999:1.2.3.4"], "99999 is no port: give a whole number from 1 to"),
+        (["urls.txt", "--resolve", "a:0:[::1]"], "0 is no port"),
         (["urls.txt", "--proxy", "nonsense"], "--proxy"),
         (["table.csv", "--column", "link"], "link"),
         (["example.org"], "http://example.org"),
@@ -145,7 +159,8 @@ def test_mistakes_are_one_clear_line_before_the_first_request(
     assert done.returncode == 2, done.stderr
     assert done.stdout == b""
     assert said in done.stderr.decode()
-    assert "Traceback" not in done.stderr.decode()
+    assert done.stderr.startswith(b"fetch: ")
+    assert len(done.stderr.splitlines()) == 1
     assert (tmp_path / "there.jsonl").read_text() == "precious\n"
 
 
@@ -393,6 +408,81 @@ def test_a_full_disk_is_one_line_and_exit_4(listed: Path) -> None:
     assert done.returncode == 2 or b"No space left" in done.stderr
 
 
+SMALL = """
+mount -t tmpfs -o size=96k none disk
+"$@"
+code=$?
+ls -A disk > saved
+exit $code
+"""
+
+
+@pytest.mark.parametrize("engine", installed())
+def test_a_full_disk_under_save_ends_the_run(
+    tmp_path: Path, many: Callable[[int], Path], engine: str
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["sh", "-c", f"unshare -rm mount -t tmpfs none {disk}"], check=False).returncode:
+        pytest.skip("unshare -rm does not work here")
+    listed = many(200)
+    listed.write_text(listed.read_text().replace("/bytes/", "/bytes/10"))  # 100 to 10199 bytes
+    few = ["-c", "4"] if engine != "sequential" else []
+    run = [*FETCH, "many.txt", "-e", engine, *few, "--save", "disk", "-o", "out.jsonl", "-q"]
+    words = ["unshare", "-rm", "sh", "-c", SMALL, "sh", *run]
+    env = clean() | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(words, capture_output=True, timeout=50, cwd=tmp_path, env=env, check=False)
+    assert done.returncode == 4, done.stderr
+    said = b"fetch: --save disk: No space left on device; what was saved and recorded so far stays; free"
+    assert done.stderr.startswith(said)
+    assert len(done.stderr.splitlines()) == 1
+    records = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert len(done.stdout.splitlines()) == len(records)
+    assert 5 < len(records) < 60
+    assert 1 <= sum(record["error"] == "local_disk" for record in records) <= 4
+    assert all(record["saved"] or record["error"] == "local_disk" for record in records)
+    kept = (tmp_path / "saved").read_text().split()
+    assert sorted(kept) == sorted(Path(record["saved"]).name for record in records if record["saved"])
+
+
+def test_a_name_that_is_taken_under_save_does_not_end_the_run(
+    tmp_path: Path, many: Callable[[int], Path]
+) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "000002-127.0.0.1-1").write_bytes(b"mine, and longer")
+    done = fetch(many(20), "--save", tmp_path / "disk", "-q")
+    assert done.returncode == 1
+    first = sorted(line.split(b"\t")[0] for line in done.stdout.splitlines())
+    assert first == [b"200"] * 19 + [b"local_disk"]
+
+
+def test_two_runs_do_not_write_to_one_file(tmp_path: Path, listed: Path, site: str) -> None:
+    out = tmp_path / "out.jsonl"
+    out.write_text("old\n")
+    words = [*FETCH, "-", "-q", "-o", str(out), "--overwrite"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=clean()) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(f"{site}/bytes/1\n".encode())
+        child.stdin.flush()
+        child.stdout.readline()
+        done = fetch(listed, "-o", out, "--overwrite")
+        child.stdin.close()
+        assert child.wait(10) == 0
+    assert (done.returncode, done.stdout) == (2, b"")  # before its first request
+    assert done.stderr.startswith(f"fetch: {out} is being written by another run: wait".encode())
+    assert [json.loads(line)["size"] for line in out.read_text().splitlines()] == [1]
+    assert fetch(listed, "-q", "-o", out, "--overwrite").returncode == 1
+
+
+@pytest.mark.parametrize("engine", installed())
+def test_a_key_log_that_cannot_be_written_is_told_before_the_first_request(engine: str, site: str) -> None:
+    done = fetch(f"{site}/bytes/1", "-e", engine, SSLKEYLOGFILE="/nonexistent/x")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"fetch: SSLKEYLOGFILE=/nonexistent/x: No such file or directory: name a")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_outputs_by_suffix(tmp_path: Path, listed: Path) -> None:
     paths = [tmp_path / f"out{suffix}" for suffix in (".jsonl", ".csv", ".md")]
     done = fetch(listed, "-q", *[word for path in paths for word in ("-o", path)])
@@ -570,13 +660,13 @@ def test_completion_in_other_shells(tmp_path: Path, line: str, names: list[str])
     assert done.stderr == b""
 
 
-def on_a_terminal(words: list[str], columns: int = 80, **streams: object) -> str:
+def on_a_terminal(words: list[str], columns: int = 80, term: str = "xterm", **streams: object) -> str:
     """What a person sees."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     ends = {"stdin": follower, "stdout": follower, "stderr": follower} | streams
     env = {key: value for key, value in clean().items() if key not in {"COLUMNS", "LINES"}}
-    with subprocess.Popen([*FETCH, *words], env=env | {"NO_COLOR": "1"}, **ends) as child:
+    with subprocess.Popen([*FETCH, *words], env=env | {"NO_COLOR": "1", "TERM": term}, **ends) as child:
         os.close(follower)
         seen = b""
         until = time.monotonic() + 20
@@ -625,6 +715,15 @@ def test_no_progress_line_while_another_writes_to_the_terminal(tmp_path: Path, s
     assert "0/1" in on_a_terminal([str(listed)])
     assert "0/1" in on_a_terminal([str(listed)], stdout=subprocess.DEVNULL)
     assert "0/1" not in on_a_terminal([str(listed)], stdout=subprocess.PIPE)
+
+
+def test_a_dumb_terminal_sees_no_control_sequence(tmp_path: Path, site: str) -> None:
+    listed = tmp_path / "urls.txt"
+    listed.write_text(f"{site}/delay/0.5\n")
+    seen = on_a_terminal([str(listed)], term="dumb")
+    assert "1 URL in " in seen
+    assert "\x1b" not in seen
+    assert "0/1" not in seen
 
 
 def test_no_unicode_error_under_the_c_locale(tmp_path: Path, site: str) -> None:

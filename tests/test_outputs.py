@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import fcntl
 import io
 import json
 import os
@@ -187,6 +189,41 @@ def test_all_or_none(tmp_path: Path) -> None:
     refused(tmp_path / "new.jsonl", kept, tmp_path / "absent" / "out.csv", overwrite=True)
     assert list(tmp_path.iterdir()) == [kept]
     assert kept.read_text() == "mine"
+
+
+def test_a_file_that_another_run_writes_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path, new = tmp_path / "out.jsonl", tmp_path / "new.csv"
+    with open_outputs([str(path)], COLUMNS, overwrite=False) as (write,):
+        write([OK])
+        message = refused(new, path, overwrite=True)
+        assert message.startswith(f"{path} is being written by another run: wait")
+        write([FAILED])
+    assert len(path.read_text().splitlines()) == 2
+    assert not new.exists()
+    with open_outputs([str(path)], COLUMNS, overwrite=True, totals=str(new)):  # it has ended: free again
+        assert "another run" in refused(new, overwrite=True)
+
+
+def test_two_runs_may_share_what_is_no_file() -> None:
+    with (
+        open_outputs(["/dev/null"], COLUMNS, overwrite=False) as (first,),
+        open_outputs(["/dev/null"], COLUMNS, overwrite=False) as (second,),
+    ):
+        first([OK])
+        second([OK])
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL])
+def test_a_file_system_without_locks_is_written_to(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(*_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with open_outputs([str(tmp_path / "out.jsonl")], COLUMNS, overwrite=False) as (write,):
+        write([OK])
+    assert (tmp_path / "out.jsonl").read_bytes().count(b"\n") == 1
 
 
 def test_what_is_no_file_is_written_to_as_it_is() -> None:

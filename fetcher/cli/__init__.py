@@ -29,7 +29,33 @@ def main(argv: list[str] | None = None) -> None:
     name = args[0] if args and args[0] in COMMANDS else "get"
     rest = args[1:] if args[:1] == [name] else args
     defaults = _settings(_config(rest), name)
-    sys.exit(_app(name, defaults)(args=rest, prog_name="fetch" if name == "get" else f"fetch {name}"))
+    sys.exit(_run(name, rest, defaults))
+
+
+def _run(name: str, args: list[str], defaults: dict[str, Any]) -> Any:
+    """The command's exit code; of a wrong option, which Typer tells in a box, one line is said."""
+    import typer
+
+    wrong: Any = typer.BadParameter.__base__  # click's UsageError, wherever this Typer keeps its click
+    shown = "fetch" if name == "get" else f"fetch {name}"
+    try:
+        return _app(name, defaults)(args=args, prog_name=shown, standalone_mode=False)
+    except wrong as error:
+        print(f"fetch: {_mistake(error)} see fetch {name} --help", file=sys.stderr)
+        return 2
+
+
+def _mistake(error: Any) -> str:
+    """What is wrong with an option, in one line and without the words of a programmer."""
+    if option := getattr(error, "possibilities", None) and error.option_name:
+        from difflib import get_close_matches
+
+        close = get_close_matches(option, error.possibilities, 1, 0.0)
+        return f"there is no option {option}: did you mean {close[0]}?"
+    text = " ".join(error.format_message().rstrip(".").split())
+    text = re.sub(r"^Invalid value for '(.*?)':", r"\1:", text)
+    text = re.sub(r"^(Option|No|Got) ", lambda first: first[0].lower(), text)
+    return re.sub("a valid int( range)?$", "a whole number", text).replace("a valid float", "a number") + ":"
 
 
 def _completions() -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from typing import BinaryIO, Final
@@ -18,6 +19,7 @@ class Progress:
 
     def __init__(self, out: BinaryIO) -> None:
         self.out = out
+        self._dumb = os.environ.get("TERM") == "dumb"  # it knows no control sequence (an editor's shell)
         self._drawn = False
         self._text = ""
         self._next = 0.0
@@ -25,6 +27,8 @@ class Progress:
 
     def draw(self, tally: Tally, total: int | None, note: str = "") -> None:
         """Show where the run is; what it says is made anew only every so often."""
+        if self._dumb:
+            return
         now = time.monotonic()
         if now >= self._next:
             self._next = now + EVERY

@@ -15,7 +15,7 @@ from fetcher import engines, menu
 from fetcher.cli import COMMANDS, completing
 from fetcher.cli import options as table
 from fetcher.errors import LocalFault, UsageError
-from fetcher.options import Options, check
+from fetcher.options import LARGEST, Options, check
 
 ALIKE: Final = (  # options that are what Options takes
     *("concurrency", "per_host", "rate", "host_rate", "timeout", "connect_timeout", "deadline", "retries"),
@@ -152,7 +152,10 @@ def size(text: str) -> int:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmg]i?|)b?\s*", text.lower() or "0")
     if match is None:
         raise UsageError(f"--max-size {text}: give bytes, such as 500000, 10MB or 1GiB")
-    return int(float(match[1]) * UNITS[match[2]])
+    given = float(match[1]) * UNITS[match[2]]
+    if given >= LARGEST:
+        raise UsageError(f"--max-size {text}: give less than {LARGEST:,} bytes")
+    return int(given)
 
 
 def _field(text: str, form: str) -> tuple[str, str]:

@@ -42,7 +42,7 @@ _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
     ("--connect-timeout", float, 10.0, "SECONDS", "Lookup, TCP and TLS together.", _LIMITS),
     ("--deadline", float, 0.0, "SECONDS", "One URL, all attempts and waits; 0: none.", _LIMITS),
     ("--retries", int, 2, "N", "Further attempts after a passing failure.", _LIMITS),
-    ("--max-size", str, "", "BYTES", "Largest body, decoded, e.g. 10MB. [default: 1GiB]", _LIMITS),
+    ("--max-size", str, "", "BYTES", "Largest body, decoded, as 10MB; 0: the default. [1GiB]", _LIMITS),
     ("--max-redirects", int, 10, "N", "Hops followed; 0: a redirect is the answer.", _LIMITS),
     ("-X --method", str, "GET", "METHOD", "The request method.", _REQUEST),
     ("-H --header", list[str], [], "FIELD", "A field for each URL's own origin.", _REQUEST),
@@ -102,6 +102,7 @@ def _parameter(option: Option) -> inspect.Parameter:
         rich_help_panel=option.panel,
         show_default=bool(option.default),
         autocompletion=_engines if option.name == "engine" else None,
+        callback=_named if option.kind is str and option.metavar in {"FILE", "DIR"} else None,
     )
     return inspect.Parameter(
         option.name,
@@ -109,6 +110,15 @@ def _parameter(option: Option) -> inspect.Parameter:
         default=option.default,
         annotation=Annotated[option.kind if option.default is not None else option.kind | None, made],
     )
+
+
+def _named(context: typer.Context, param: typer.CallbackParam, path: str) -> str:
+    """The path; an empty one on the command line is a mistake (a shell's unset variable), not a default."""
+    source = context.get_parameter_source(param.name or "")
+    if not path and source is not None and source.name == "COMMANDLINE":
+        what = "directory" if param.metavar == "DIR" else "file"
+        raise typer.BadParameter(f"the name is empty: name a {what} or leave the option out")
+    return path
 
 
 def _engines(incomplete: str) -> list[str]:

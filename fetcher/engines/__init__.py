@@ -68,5 +68,7 @@ class Module(Protocol):
 def pick(name: str) -> Module:
     """The engine of that name. Raises UsageError if there is none, or its library is missing."""
     import fetcher.engines as folder
+    from fetcher.engines import _tls
 
+    _tls.check_keylog()
     return cast(Module, menu.pick(folder, name))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import ssl
+import sys
 from pathlib import Path
 
 from fetcher.errors import UsageError
@@ -55,6 +57,21 @@ def check(options: Options) -> None:
     """Raise UsageError now, not at the first https URL, if a file that was named cannot be used."""
     if options.cacert or options.cert:
         context(options)
+
+
+def check_keylog() -> None:
+    """Raise UsageError if SSLKEYLOGFILE names a file that cannot be written.
+
+    Every context opens it, aiohttp's already while that is imported; so it is asked before an engine is.
+    """
+    path = os.environ.get("SSLKEYLOGFILE", "")
+    if not path or sys.flags.ignore_environment:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).keylog_filename = path
+    except (OSError, ValueError) as error:
+        cure = "name a file that can be written, or unset the variable"
+        raise UsageError(f"SSLKEYLOGFILE={path}: {_why(error)}: {cure}") from error
 
 
 def _why(error: Exception) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Self, cast
 from fetcher import menu, sinks
 from fetcher.errors import UsageError
 from fetcher.model import Result
+from fetcher.outputs._lock import lock
 from fetcher.outputs._whole import GivenUp as GivenUp
 from fetcher.outputs._whole import Whole as Whole
 from fetcher.sinks import Write
@@ -125,7 +126,8 @@ def open_files(paths: Sequence[str], *, overwrite: bool, inputs: Sequence[str] =
     """Open these files for writing, all or none; none may be one of the inputs (`-` is stdin).
 
     Nor may one be the file that stdout or stderr goes to: two positions in one file tear each other's lines.
-    Nothing is truncated before all are open, and on failure only what was created here is removed.
+    Nor one that another run is writing to (`lock`). Nothing is truncated before all are open, and on failure
+    only what was created here is removed.
     """
     known = _standard()
     for given in inputs:
@@ -177,6 +179,11 @@ def _open(path: str, overwrite: bool, known: Known) -> tuple[int, bool]:
         raise UsageError(_why(path, error)) from error
     facts = os.fstat(fd)
     if stat.S_ISREG(facts.st_mode):
+        try:
+            lock(fd, path)
+        except UsageError:  # it stays, even if it is new: the run that was faster has it
+            os.close(fd)
+            raise
         known[facts.st_dev, facts.st_ino] = "is given twice as an output"
     return fd, new
 

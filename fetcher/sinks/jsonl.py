@@ -55,9 +55,10 @@ def _usual(r: Result) -> str:
     size, wire, kind, encoding = r.size, r.wire_size, r.content_type, r.encoding
     length, version, ip, redirects = r.content_length, r.http_version, r.ip, r.redirects
     dns, connect, tls, ttfb = r.dns, r.connect, r.tls, r.ttfb
+    url = quoted(r.url)
     return (
-        f'{{"row":{r.row},"input":{quoted(r.input)},"url":{quoted(r.url)}'
-        f',"final_url":{"null" if final is None else quoted(final)}'
+        f'{{"row":{r.row},"input":{quoted(r.input)},"url":{url}'
+        f',"final_url":{url if final == r.url else "null" if final is None else quoted(final)}'
         f',"ok":{"true" if r.ok else "false"},"status":{"null" if status is None else status}'
         f',"error":{"null" if error is None else quoted(error)}'
         f',"message":{"null" if message is None else quoted(message)}'
