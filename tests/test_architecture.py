@@ -30,7 +30,7 @@ LAYERS = [
     "feeds",
     "pump",
     "sources readers sinks",
-    "resolve headers decode layers framing head chunks links urls logins histogram tally descriptors",
+    "resolve headers decode layers framing head lines chunks links urls logins histogram tally descriptors",
     "menu",
     "model",
     "options",
