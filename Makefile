@@ -47,6 +47,14 @@ format: $(VENV)/.dev  ## put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# What it prints and how to choose: bench/__init__.py. ARGS="--only w1 --count 5000 --rounds 3"
+.PHONY: bench bench-check
+bench: $(VENV)/.dev  ## speed beside curl, wget2, aiohttp ... (40 minutes; ARGS=--quick: 20 seconds)
+	@$(BIN)/python -m bench $(ARGS)
+
+bench-check: $(VENV)/.dev  ## the same, and fail where a budget is broken by more than the noise
+	@$(BIN)/python -m bench --check $(ARGS)
+
 clean:  ## remove what was made
 	rm -rf .venv .venv-* dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -63,7 +71,7 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(PIP) install --editable '.[compress,parquet,speed]' --group dev
+	$(PIP) install --editable '.[compress,curl,parquet,speed]' --group dev
 	$(BIN)/python -m compileall -q fetcher
 	@touch $@ $(VENV)/.demo
 

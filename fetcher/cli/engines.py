@@ -25,7 +25,8 @@ def _state(name: str) -> str:
     except UsageError as error:
         return str(error).removeprefix(f"{name} ")
     stands = filter(None, (_version(library) for library in module.LIBRARIES))
-    return "; ".join((f"concurrency {module.CONCURRENCY}", *stands))
+    inside = getattr(module, "INSIDE", ())  # what is built into those libraries, and matters
+    return "; ".join((f"concurrency {module.CONCURRENCY}", *stands, *inside))
 
 
 def _version(library: str) -> str:

@@ -59,7 +59,7 @@ _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
     ("--resolve", list[str], [], "HOST:PORT:ADDR", "Use this address for that host and port.", _NETWORK),
     ("-4 --ipv4", bool, False, None, "IPv4 only.", _NETWORK),
     ("-6 --ipv6", bool, False, None, "IPv6 only.", _NETWORK),
-    ("--http", str, "1.1", "1.1|2|3", "The HTTP version; engines speak 1.1 so far.", _NETWORK),
+    ("--http", str, "1.1", "1.1|2|3", "The HTTP version; the curl engine has all.", _NETWORK),
     ("--hash", bool, False, None, "Add the SHA-256 of the decoded body.", _RECORD),
     ("--headers", str, "", "A,B", "Add these response fields.", _RECORD),
     ("--save", str, "", "DIR", "Save each body there; the names are made by fetch.", _RECORD),

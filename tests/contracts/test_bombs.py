@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import time
 from collections.abc import Iterator
 from functools import cache
@@ -14,7 +15,7 @@ from fetcher import engines, menu
 from fetcher.engines._exchange import Exchange
 from fetcher.errors import Fault, UsageError
 from fetcher.model import Options, Request
-from tests.servers import Raw, answers, raw, response
+from tests.servers import Raw, answers, by_path, raw, response
 
 GIB = 1 << 30
 
@@ -82,3 +83,26 @@ def test_a_bomb_can_be_left(name: str, bombs: Raw) -> None:
         began = time.monotonic()
         found.close()
     assert time.monotonic() - began < 4
+
+
+def test_what_unpacks_into_much_is_whole_and_its_connection_serves_on(name: str) -> None:
+    page = bytes(24 << 20) + b"the end"
+    packed = gzip.compress(page, 9, mtime=0)
+    chunked = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"
+    half = len(packed) // 2
+    parts = [
+        chunked + b"%x\r\n%s\r\n" % (half, packed[:half]),
+        b"%x\r\n%s\r\n0\r\n\r\n" % (len(packed) - half, packed[half:]),
+    ]
+    table = {
+        "/counted": response(packed, "Content-Encoding: gzip"),
+        "/chunked": parts,
+        "/plain": response(b"ok"),
+    }
+    with raw(by_path(table)) as server:
+        paths = ["/counted", "/plain", "/chunked", "/plain", "/counted", "/chunked"]
+        asked = [server.url[:-1] + path for path in paths]
+        results = list(fetcher.fetch(asked, engine=name, concurrency=1, retries=0, hash=True))
+    assert [result.error for result in results] == [None] * 6
+    assert [result.size for result in results] == [2 if path == "/plain" else len(page) for path in paths]
+    assert {result.sha256 for result in results if result.size != 2} == {hashlib.sha256(page).hexdigest()}

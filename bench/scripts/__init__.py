@@ -1,0 +1,1 @@
+"""Peers that are libraries, as the few lines a person would write; their arguments are LIST and WIDTH."""

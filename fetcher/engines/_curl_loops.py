@@ -1,0 +1,102 @@
+"""How libcurl is driven: few handles by select and perform, many by epoll and socket_action.
+
+With few connections the former is cheaper; but it looks at every connection at each turn, so with hundreds of
+slow ones the latter is.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from contextlib import suppress
+from typing import Any, Final
+
+import pycurl
+
+from fetcher import descriptors
+
+FEW: Final = 128  # handles; measured: equal somewhere between 64 and 256
+
+
+def loop_for(width: int) -> Few | Many:
+    """The loop for so many handles at once."""
+    many = width > FEW and hasattr(select, "epoll")
+    return Many(width) if many else Few(width)
+
+
+def _multi(width: int) -> Any:
+    multi = pycurl.CurlMulti()
+    multi.setopt(pycurl.M_MAXCONNECTS, descriptors.idle(width))
+    return multi
+
+
+class Few:
+    """select and perform."""
+
+    def __init__(self, width: int) -> None:
+        self.multi = _multi(width)
+        self.add = self.multi.add_handle  # starts at the next turn
+        self.remove = self.multi.remove_handle  # finished or not
+
+    def turn(self, timeout: float) -> None:
+        """Start what is new, wait at most so long for something to happen, and let it happen."""
+        self.multi.perform()
+        if timeout > 0:
+            self.multi.select(timeout)
+        self.multi.perform()
+
+    def close(self) -> None:
+        """Close what is idle."""
+        self.multi.close()
+
+
+class Many:
+    """epoll and socket_action: work only for sockets that have something to say."""
+
+    def __init__(self, width: int) -> None:
+        self.multi = _multi(width)
+        self._poll = select.epoll()
+        self._known: set[int] = set()
+        self._due: float | None = None
+        self.add = self.multi.add_handle  # starts at the next turn
+        self.remove = self.multi.remove_handle  # finished or not
+        self.multi.setopt(pycurl.M_SOCKETFUNCTION, self._socket)
+        self.multi.setopt(pycurl.M_TIMERFUNCTION, self._timer)
+
+    def turn(self, timeout: float) -> None:
+        """Wait at most so long for something to happen, and let it happen."""
+        act = self.multi.socket_action
+        if self._due is not None:
+            timeout = min(timeout, self._due - time.monotonic())
+        for descriptor, events in self._poll.poll(max(timeout, 0)):
+            mask = pycurl.CSELECT_IN if events & select.EPOLLIN else 0
+            mask |= pycurl.CSELECT_OUT if events & select.EPOLLOUT else 0
+            mask |= pycurl.CSELECT_ERR if events & (select.EPOLLERR | select.EPOLLHUP) else 0
+            act(descriptor, mask)
+        if self._due is not None and time.monotonic() >= self._due:
+            self._due = None
+            act(pycurl.SOCKET_TIMEOUT, 0)
+
+    def close(self) -> None:
+        """Close what is idle."""
+        self.multi.close()
+        self._poll.close()
+
+    def _socket(self, what: int, descriptor: int, *_: object) -> None:
+        if what == pycurl.POLL_REMOVE:
+            if descriptor in self._known:
+                self._known.discard(descriptor)
+                with suppress(OSError):  # closed already: epoll has forgotten it by itself
+                    self._poll.unregister(descriptor)
+            return
+        mask = select.EPOLLIN if what & pycurl.POLL_IN else 0
+        mask |= select.EPOLLOUT if what & pycurl.POLL_OUT else 0
+        if descriptor in self._known:
+            with suppress(FileNotFoundError):
+                self._poll.modify(descriptor, mask)
+                return
+        self._poll.register(descriptor, mask)
+        self._known.add(descriptor)
+
+    def _timer(self, milliseconds: int) -> None:
+        self._due = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000

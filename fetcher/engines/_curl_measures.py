@@ -1,0 +1,61 @@
+"""What libcurl knows and the bytes do not say: times, connections, where an answer of HTTP/2 or 3 ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pycurl
+
+from fetcher.engines._curl_idle import Idle
+from fetcher.engines._exchange import Exchange
+
+
+def measure(exchange: Exchange, handle: Any) -> None:
+    """Note the times on the exchange; the phases of a pooled connection are null."""
+    get = handle.getinfo
+    before = exchange.dns or 0.0  # where the lookup was ours, libcurl's clock began after it
+    if exchange.reused or (exchange.phase == "sent" and not get(pycurl.NUM_CONNECTS)):
+        exchange.reused = True
+        exchange.dns = None
+    else:
+        _measure_new(exchange, get)
+    if exchange.ttfb is not None:  # our own clock, which reads later: libcurl notes the first byte
+        exchange.ttfb = get(pycurl.STARTTRANSFER_TIME) + before
+
+
+def _measure_new(exchange: Exchange, get: Any) -> None:
+    if exchange.ip is None:
+        exchange.ip = get(pycurl.PRIMARY_IP) or None
+    connect = get(pycurl.CONNECT_TIME)
+    if connect:
+        lookup = get(pycurl.NAMELOOKUP_TIME)
+        exchange.connect = max(connect - lookup, 0.0)
+        secure = get(pycurl.APPCONNECT_TIME)
+        exchange.tls = max(secure - connect, 0.0) if secure else None
+        if exchange.dns is None:
+            exchange.dns = lookup
+
+
+def is_multiplexed(exchange: Exchange) -> bool:
+    """Whether the answer came over HTTP/2 or 3, where libcurl alone knows how a body ends."""
+    head = exchange.reader.head
+    return head is not None and head.version >= "2"
+
+
+def keep(exchange: Exchange, handle: Any, idle: Idle, port: int) -> None:
+    """The response is whole: watch its connection, if libcurl keeps it."""
+    head = exchange.reader.head
+    if head is None or (exchange.reused and not head.close) or head.version >= "2":
+        return  # watched already; or one on which the streams of others are under way at any time
+    if head.chunked if head.close else head.version == "1.0":
+        # Not to be trusted (RFC 9112 6.1); or, asked again, libcurl would speak HTTP/1.0 there.
+        idle.distrust(port)
+    elif not head.close:
+        idle.keep(port, handle.getinfo(pycurl.ACTIVESOCKET))
+
+
+def as_1_0(lines: list[bytes]) -> bytes:
+    """A head of HTTP/2 or 3 as one of a body that ends with the connection; its framing is libcurl's."""
+    last = max(n for n, line in enumerate(lines) if line.startswith(b"HTTP/"))
+    status = lines[last].split(b" ")[1].strip()
+    return b"HTTP/1.0 %s\r\n" % status + b"".join(lines[last + 1 :])

@@ -1,0 +1,162 @@
+"""One easy handle of the curl engine and the attempt it is at: fed by libcurl, and judged at its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Final
+
+import pycurl
+
+from fetcher.engines._curl_aim import Aim
+from fetcher.engines._curl_faults import fault_of
+from fetcher.engines._curl_idle import Idle
+from fetcher.engines._curl_measures import as_1_0, is_multiplexed, keep, measure
+from fetcher.engines._curl_setup import Setup
+from fetcher.model import IDEMPOTENT, Result
+
+# The peer has closed, and where the response ended is ours to say.
+CLOSED: Final = (0, pycurl.E_PARTIAL_FILE, pycurl.E_GOT_NOTHING)
+REFUSED: Final = -1  # what a write function says to end the transfer
+GO_ON: Final = int(pycurl.PREREQFUNC_OK)
+STOP: Final = int(pycurl.PREREQFUNC_ABORT)
+
+
+class Slot(Aim):
+    """A handle and the attempt it is at; `ended` is libcurl's word while there is still a body to decode."""
+
+    __slots__ = ("_fault", "_idle", "_judged", "_more", "_port", "_unpacking", "ended")
+
+    def __init__(self, setup: Setup, idle: Idle, unpacking: list[Slot]) -> None:
+        self._idle = idle
+        self._unpacking = unpacking  # of the engine
+        self.ended: tuple[int, str] | None = None
+        self._more: Iterator[None] | None = None  # what is left to decode of the bytes that came last
+        self._fault: BaseException | None = None
+        self._judged = False  # whether the exchange has been given the lines
+        self._port = 0  # the local one of the connection
+        super().__init__(setup)
+
+    def _new_handle(self) -> None:
+        super()._new_handle()
+        self.handle.setopt(pycurl.WRITEFUNCTION, self._write)
+        self.handle.setopt(pycurl.PREREQFUNCTION, self._connected)
+
+    # What libcurl calls.
+
+    def _connected(self, ip: str, _local: str, _port: int, local_port: int) -> int:
+        """The connection is up, new or pooled, and the request would go out now."""
+        exchange = self.exchange
+        if self._idle.stirs(local_port):
+            self._idle.forget(local_port)
+            self.stirred = True
+            return STOP
+        if exchange.phase == "sent" and exchange.request.method not in IDEMPOTENT:
+            # A pooled connection was closed under the request: libcurl would send it twice.
+            exchange.reused = True
+            return STOP
+        exchange.phase = "sent"
+        exchange.ip = ip
+        self.lines.clear()  # of a proxy's answer to CONNECT
+        self._port = local_port
+        return GO_ON
+
+    def _write(self, data: bytes) -> int | None:
+        try:
+            if not self._judged:
+                self._judge()
+            self._more = self.exchange.feed(data)
+        except Exception as error:  # noqa: BLE001 - pycurl would print it; `result` makes a value of it
+            self._fault = error
+            return REFUSED
+        if self._more is not None:
+            self.handle.pause(pycurl.PAUSE_RECV)
+            self._unpacking.append(self)
+        return None
+
+    def _judge(self) -> None:
+        """Hand the head over."""
+        self._judged = True
+        raw = b"".join(self.lines)
+        if raw[:7] in (b"HTTP/2 ", b"HTTP/3 ") and self._setup.options.http != "1.1":
+            self.exchange.feed(as_1_0(self.lines))
+            if self.exchange.reader.head is not None:
+                self.exchange.reader.head.version = raw[5:6].decode()
+        elif raw:
+            self.exchange.feed(raw)
+
+    # After.
+
+    def spoilt(self, error: BaseException) -> Result:
+        """It could not even be started."""
+        self._plain = False
+        return self.exchange.failed(error)
+
+    def unpack(self) -> bool:
+        """One step of a body that unpacks into much; whether that was the last, well or not."""
+        exchange = self.exchange
+        try:
+            if self._more is not None:
+                next(self._more)
+            if time.monotonic() < exchange.began + exchange.request.timeout:
+                return False
+            self._fault = TimeoutError()
+        except StopIteration:
+            pass
+        except Exception as error:  # noqa: BLE001 - as in _write
+            self._fault = error
+        self._more = None
+        return True
+
+    def waits(self, code: int, message: str) -> bool:
+        """Whether this end of the transfer must wait for the body to be decoded."""
+        if self._more is None or code not in CLOSED:
+            return False
+        self.ended = (code, message)
+        return True
+
+    @property
+    def is_spoilt(self) -> bool:
+        """Whether what came is to be refused already."""
+        return self._fault is not None
+
+    def odd(self) -> bool:
+        """Whether what has come so far cannot become a response."""
+        return bool(self.lines) and not self._judged and not self.lines[0].startswith(b"HTTP/")
+
+    def result(self, code: int, message: str) -> Result:
+        """What this transfer came to; libcurl's code counts only where the bytes themselves say nothing."""
+        try:
+            self._conclude(code, message)
+        except Exception as error:  # noqa: BLE001 - a Fault, or a bug; a value from here on
+            self._plain = False  # libcurl may carry half a line over into the next head of this handle
+            self._fault = None
+            return self.exchange.failed(error)
+        return self.exchange.result()
+
+    def _conclude(self, code: int, message: str) -> None:
+        """Raises what is wrong with the transfer."""
+        exchange = self.exchange
+        try:
+            if self._fault is not None:
+                raise self._fault
+            if self.lines and not self._judged and exchange.phase == "sent":
+                self._judge()
+        finally:
+            measure(exchange, self.handle)
+        if exchange.done:
+            keep(exchange, self.handle, self._idle, self._port)
+        elif code in CLOSED and not (code and is_multiplexed(exchange)):
+            exchange.eof()
+        else:
+            raise fault_of(code, message, self.handle, exchange, self.lines)
+
+    def rest(self) -> None:
+        """Between two attempts."""
+        self.lines.clear()
+        self._judged = False
+        self._more = self.ended = None
+        self.exchange = None  # type: ignore[assignment]
+        if not self._plain:
+            self.handle.close()
+            self._new_handle()

@@ -1,0 +1,220 @@
+"""Many URLs through libcurl's multi interface: little CPU per URL, HTTP/2 and 3, the time of each phase.
+
+Easy handles are reused, completions come in batches, and what libcurl hands over is raw: header lines and
+undecoded, still chunked bodies, judged by the same Exchange as in every engine (`_curl_slot`). One thing
+libcurl cannot be made to take: two different Location fields, `bad_redirect` here even if none is followed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+
+from fetcher.errors import Fault, UsageError
+
+try:
+    import pycurl
+except ModuleNotFoundError:
+    raise
+except ImportError as broken:  # built for another libcurl or TLS library than the one that is found here
+    raise UsageError(
+        f"curl: pycurl cannot be loaded ({broken}): pip install --force-reinstall pycurl"
+    ) from broken
+
+from fetcher.engines import _curl_setup
+from fetcher.engines._curl_idle import Idle
+from fetcher.engines._curl_loops import loop_for
+from fetcher.engines._curl_setup import Setup
+from fetcher.engines._curl_slot import Slot
+from fetcher.engines._exchange import Exchange
+from fetcher.model import Options, Request, Result
+from fetcher.resolve import Answer, Resolver
+
+CONCURRENCY: Final = 64
+LIBRARIES = ("pycurl",)
+DESCRIPTORS: Final = 1
+INSIDE: Final = _curl_setup.inside()
+LOOK: Final = 0.25  # seconds between two looks at the heads that are on their way
+GLANCE: Final = 0.005  # seconds between two looks at the lookups while transfers are under way
+
+
+@contextmanager
+def engine(options: Options) -> Iterator[_Curl]:
+    """An engine for one run. Raises UsageError where this libcurl is too old, or lacks the HTTP version."""
+    _curl_setup.check(options)
+    running = _Curl(options)
+    try:
+        yield running
+    finally:
+        running.leave()
+
+
+class _Curl:
+    """See the contract in `fetcher.engines`."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.width = options.concurrency or CONCURRENCY
+        self._setup = Setup(options)
+        self._resolver = Resolver(options)
+        self._loop = loop_for(self.width)
+        self._connections = Idle()
+        self._idle: list[Slot] = []
+        self._busy: dict[Any, Slot] = {}  # by easy handle
+        self._unpacking: list[Slot] = []  # whose bodies are being decoded, a step at a time
+        self._asking: dict[Slot, float] = {}  # whose names are being looked up, until when at most
+        self._answers: SimpleQueue[tuple[Slot, Exchange, Answer]] = SimpleQueue()
+        self._ready: list[Result] = []
+        self._look_at = 0.0
+
+    def submit(self, request: Request) -> None:
+        """Take this attempt on: at once where no name must be looked up."""
+        exchange = Exchange(request, self.options, "curl")
+        slot = self._idle.pop() if self._idle else Slot(self._setup, self._connections, self._unpacking)
+        slot.exchange = exchange
+        if slot.knows(request):
+            self._start(slot)
+            return
+        host, _, port = request.host.rpartition(":")
+        answer = self._resolver.ask(host, int(port))
+        if answer.done():
+            self._looked_up(slot, answer)
+        else:
+            self._asking[slot] = exchange.began + min(self.options.connect_timeout, request.timeout)
+            answer.add_done_callback(partial(self._answered, slot, exchange))
+
+    def wait(self, timeout: float) -> list[Result]:
+        """What has finished; sleeps where nothing is in flight."""
+        now = time.monotonic()
+        until = now + timeout
+        if now >= self._look_at:
+            self._look_at = now + LOOK
+            self._end_odd()
+        while True:
+            if self._asking:
+                self._take_answers(0.0)
+            if self._busy and not self._ready:
+                left = 0.0 if self._unpack() else until - time.monotonic()
+                self._loop.turn(min(left, GLANCE) if self._asking else left)
+                self._collect()
+            if self._ready:
+                ready, self._ready = self._ready, []
+                return ready
+            left = until - time.monotonic()
+            if left <= 0:
+                return []
+            if self._asking and not self._busy:
+                self._take_answers(min(left, max(min(self._asking.values()) - time.monotonic(), 0.001)))
+            elif not self._busy:
+                time.sleep(left)
+
+    def cancel(self) -> None:
+        """Everything in flight ends as `cancelled`."""
+        busy, self._busy = self._busy, {}
+        self._unpacking.clear()
+        for handle, slot in busy.items():
+            self._loop.remove(handle)
+            self._end(slot, slot.exchange.failed(Fault("cancelled")))
+        asking, self._asking = self._asking, {}
+        for slot in asking:
+            self._end(slot, slot.exchange.failed(Fault("cancelled")))
+
+    def leave(self) -> None:
+        """Leave no handle, socket or thread."""
+        try:
+            self.cancel()
+            for slot in self._idle:
+                slot.handle.close()
+            self._loop.close()
+        finally:
+            self._resolver.close()
+
+    # Inside.
+
+    def _start(self, slot: Slot) -> None:
+        try:
+            slot.start()
+        except Exception as error:  # noqa: BLE001 - a Fault, or what libcurl cannot be set to
+            self._end(slot, slot.spoilt(error))
+            return
+        self._busy[slot.handle] = slot
+        self._loop.add(slot.handle)
+
+    def _answered(self, slot: Slot, exchange: Exchange, answer: Answer) -> None:
+        """A lookup has ended. Called in the thread that did it."""
+        self._answers.put((slot, exchange, answer))
+
+    def _take_answers(self, timeout: float) -> None:
+        """Go on with those whose names are known now, and give up those who have waited too long."""
+        try:
+            while True:
+                slot, exchange, answer = self._answers.get(timeout > 0, timeout if timeout > 0 else None)
+                timeout = 0.0
+                if slot.exchange is exchange and self._asking.pop(slot, None) is not None:
+                    self._looked_up(slot, answer)
+        except Empty:
+            pass
+        now = time.monotonic()
+        for slot in [slot for slot, due in self._asking.items() if due <= now]:
+            del self._asking[slot]
+            self._end(slot, slot.exchange.failed(TimeoutError()))
+
+    def _looked_up(self, slot: Slot, answer: Answer) -> None:
+        try:
+            addresses = answer.result()
+        except Exception as error:  # noqa: BLE001 - a Fault, or a bug; a value from here on
+            self._end(slot, slot.exchange.failed(error))
+            return
+        slot.exchange.dns = time.monotonic() - slot.exchange.began
+        slot.address(addresses)
+        self._start(slot)
+
+    def _collect(self) -> None:
+        more = True
+        while more:
+            more, good, bad = self._loop.multi.info_read()
+            for end in (*((handle, 0, "") for handle in good), *bad):
+                self._finish(*end)
+
+    def _unpack(self) -> bool:
+        """One step of every body that unpacks into much, so that nobody waits for another's."""
+        busy = bool(self._unpacking)
+        for slot in [slot for slot in self._unpacking if slot.unpack()]:
+            self._unpacking.remove(slot)
+            if slot.ended is not None:
+                self._finish(slot.handle, *slot.ended)
+            elif slot.is_spoilt:
+                self._finish(slot.handle, pycurl.E_WRITE_ERROR, "")
+            else:
+                slot.handle.pause(pycurl.PAUSE_CONT)
+        return busy
+
+    def _end_odd(self) -> None:
+        """End what cannot become a response: libcurl would wait for more of it until the timeout."""
+        for handle in [handle for handle, slot in self._busy.items() if slot.odd()]:
+            self._finish(handle, pycurl.E_UNSUPPORTED_PROTOCOL, "no HTTP/1 status line")
+
+    def _finish(self, handle: Any, code: int, message: str) -> None:
+        slot = self._busy[handle]
+        if slot.waits(code, message):
+            return
+        if slot in self._unpacking:
+            self._unpacking.remove(slot)
+        if slot.stirred:  # the pooled connection was not quiet: the same attempt, on a new one
+            self._loop.remove(handle)
+            slot.again()
+            self._loop.add(handle)
+            return
+        result = slot.result(code, message)
+        self._loop.remove(handle)
+        del self._busy[handle]
+        self._end(slot, result)
+
+    def _end(self, slot: Slot, result: Result) -> None:
+        slot.rest()
+        self._idle.append(slot)
+        self._ready.append(result)
