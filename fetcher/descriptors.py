@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from fetcher.errors import UsageError
+
 RESERVE: Final = 48  # files, pipes, lookups and imports need some too
+SPARE: Final = 4  # for imports, a lookup, authorities, if only one request runs
+LEAST: Final = 7  # with its own, and the three of a loop
 KEPT: Final = 1024  # idle connections worth keeping, even for few requests at once
 
 
@@ -13,17 +17,25 @@ def fit(concurrency: int, each: int = 1) -> tuple[int, str]:
     """As many requests at once as the limit of open files bears, `each` needing so many descriptors.
 
     The soft limit of this process is raised first, as far as that is needed and allowed. The second value is
-    one line for the user where it was not enough; else it is empty.
+    one line for the user where it was not enough; else it is empty. UsageError where not one request can run.
     """
-    used = _open_now() + RESERVE
+    open_now = _open_now()
+    used = open_now + RESERVE
     limit = _raised(used + concurrency * each + max(KEPT, 4 * concurrency))
     if limit is None:
         return concurrency, ""
+    least = open_now + max(each + SPARE, LEAST)
+    if limit < least:
+        raise UsageError(
+            f"at most {limit:,} files may be open here, too few for even one request: "
+            f"raise the limit to {least} or more with ulimit -n"
+        )
     room = max((limit - used) * 3 // 4 // each, 1)  # the rest is for idle connections
     if room >= concurrency:
         return concurrency, ""
+    run = "1 request runs" if room == 1 else f"{room:,} requests run"
     return room, (
-        f"at most {limit:,} files may be open here, so {room:,} requests run at once, not {concurrency:,}: "
+        f"at most {limit:,} files may be open here, so {run} at once, not {concurrency:,}: "
         "raise the limit with ulimit -n"
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -58,3 +59,19 @@ def test_a_soft_limit_is_raised_silently(tmp_path: Path, site: str) -> None:
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 1500
     assert b"ulimit" not in done.stderr
+
+
+@pytest.mark.parametrize("engine", installed())
+def test_too_few_even_for_one_request_are_said_first(tmp_path: Path, site: str, engine: str) -> None:
+    listed = tmp_path / "urls.txt"
+    listed.write_text(f"{site}/bytes/1\n{site}/bytes/2\n")
+    refused = fetch(listed, 10, 10, engine, 2)
+    assert (refused.returncode, refused.stdout) == (2, b""), refused.stderr
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith(b"fetch: at most 10 files may be open here")
+    told = re.search(rb"to (\d+) or more with ulimit -n", line)
+    assert told, line
+    least = int(told[1])
+    assert fetch(listed, least - 1, least - 1, engine, 2).returncode == 2
+    enough = fetch(listed, least, least, engine, 2)
+    assert enough.returncode == 0, enough.stdout + enough.stderr

@@ -743,19 +743,185 @@ def test_the_cpu_of_workers_is_that_of_children() -> None:
     assert 0.95 * theirs < children() - before - server_of_forks < 1.25 * theirs
 
 
-def blocks_ctrl_c(pid: int) -> bool:
-    (line,) = [one for one in Path(f"/proc/{pid}/status").read_text().split("\n") if "SigBlk" in one]
-    return bool(int(line.split()[1], 16) & 1 << signal.SIGINT - 1)
+TO_ALL = {
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+}  # what a terminal or a service manager sends to a group
 
 
-def test_the_fork_server_is_deaf_to_ctrl_c_from_its_start() -> None:
+def those(pid: int, field: str) -> set[signal.Signals]:
+    """Those of TO_ALL that a process blocks (SigBlk) or ignores (SigIgn)."""
+    (line,) = [one for one in Path(f"/proc/{pid}/status").read_text().split("\n") if field in one]
+    return {number for number in TO_ALL if int(line.split()[1], 16) & 1 << number - 1}
+
+
+def test_the_fork_server_is_deaf_to_ctrl_c_and_its_kin_from_its_start() -> None:
     with raw(answers(OK)) as server, running(1) as (engine, options):
         engine._server.ensure_running()
-        assert blocks_ctrl_c(engine._server._forkserver_pid), "while it still imports"
-        assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        assert those(engine._server._forkserver_pid, "SigBlk") == TO_ALL, "while it still imports"
+        assert not TO_ALL & signal.pthread_sigmask(signal.SIG_BLOCK, [])
         engine.submit(asked(server.url, options))
         assert collect(engine, 1)[0].ok
-        assert not blocks_ctrl_c(workers(engine)[0])
+        assert those(workers(engine)[0], "SigBlk") == set()
+        assert those(workers(engine)[0], "SigIgn") == TO_ALL
+
+
+def group(leader: int) -> list[str]:
+    """The processes of a group that live."""
+    found = []
+    for one in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (one / "stat").read_text().rpartition(")")[2].split()
+            found += [one.name] if int(words[2]) == leader and words[0] != "Z" else []
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_all_is_the_main_processs_alone(number: signal.Signals) -> None:
+    told = threading.Event()
+    came = threading.Semaphore(0)
+
+    def script(conn: socket.socket, _n: int) -> None:
+        while read_request(conn):
+            came.release()
+            told.wait(10)
+            time.sleep(0.8)  # a worker that is cancelled sees it twice a second
+            conn.sendall(OK)
+
+    with raw(script) as server:
+        words = ["-e", "processes", "-c", "2", "--retries", "0", f"{server.url}1", f"{server.url}2"]
+        child = subprocess.Popen(
+            [sys.executable, "-m", "fetcher", "--no-progress", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env=environment(),
+        )
+        assert came.acquire(timeout=20)
+        assert came.acquire(timeout=20)
+        os.killpg(child.pid, number)
+        told.set()
+        out, err = child.communicate(timeout=20)
+    assert [line.split()[0] for line in out.splitlines()] == ["200", "200"], out + err
+    assert child.returncode == 128 + number
+    assert "resource_tracker" not in err
+    assert "Traceback" not in err
+    until = time.monotonic() + 3
+    while (left := group(child.pid)) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert left == []
+
+
+def test_workers_share_no_file_that_could_be_left() -> None:
+    with raw(answers(OK)) as server, running(1) as (engine, options):
+        engine.submit(asked(server.url, options))
+        assert collect(engine, 1)[0].ok
+        assert "/sem." not in Path(f"/proc/{workers(engine)[0]}/maps").read_text()
+
+
+# Room for so many threads more: each has a stack of 1 GiB.
+FEW_THREADS = """
+    import resource, sys, threading
+    from pathlib import Path
+    from fetcher import engines
+    from fetcher.model import Options
+    from tests.test_requests_engines import asked, collect
+    name, more, url = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    options = Options(concurrency=4, timeout=1.5, retries=0)
+    with engines.pick(name).engine(options) as engine:
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        threading.stack_size(1 << 30)
+        resource.setrlimit(resource.RLIMIT_AS, (used + (more << 30) + (1 << 29),) * 2)
+        for n in range(8):
+            engine.submit(asked(url, options))
+        results = collect(engine, 8)
+    print(len(results), *sorted({result.error or str(result.status) for result in results}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "told"),
+    [
+        ("processes", 0, "local_memory"),
+        ("processes", 1, "local_memory"),  # a worker takes two
+        ("processes", 2, "200"),
+        ("processes", 3, "200"),
+        ("threads", 0, "local_memory"),
+        ("threads", 1, "200"),
+    ],
+)
+def test_the_threads_there_are_will_do(name: str, more: int, told: str) -> None:
+    def script(conn: socket.socket, _n: int) -> None:
+        while read_request(conn):
+            time.sleep(0.25)  # eight in a row take longer than --timeout
+            conn.sendall(OK)
+
+    with raw(script) as server:
+        run = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(FEW_THREADS), name, str(more), server.url],
+            capture_output=True,
+            text=True,
+            timeout=25,
+            env=environment(),
+        )
+    assert (run.stdout, run.stderr) == (f"8 {told}\n", "")
+
+
+def test_an_executor_whose_thread_dies_costs_no_url(
+    monkeypatch: pytest.MonkeyPatch, leaves_nothing: None
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+
+    def script(conn: socket.socket, n: int) -> None:
+        while read_request(conn):
+            if n:
+                conn.sendall(OK)
+
+    with raw(script) as server, running(1) as (engine, options):
+        engine.submit(asked(server.url, options))
+        engine.wait(0.5)
+        engine._slots[0]._executor._result_queue.put("what no worker sends")
+        began = time.monotonic()
+        assert [result.error for result in collect(engine, 1)] == [None]
+        assert time.monotonic() - began < 4.0
+
+
+def test_a_stopped_fork_server_holds_nothing_up(
+    monkeypatch: pytest.MonkeyPatch, leaves_nothing: None
+) -> None:
+    """It says no more which worker has ended."""
+    monkeypatch.setattr(processes, "GRACE", 0.5)
+    with hanging() as silent, raw(answers(OK)) as server, running(1) as (engine, options):
+        engine.submit(asked(server.url, options))
+        assert collect(engine, 1)[0].ok
+        os.kill(workers(engine)[0], signal.SIGSTOP)
+        os.kill(engine._server._forkserver_pid, signal.SIGSTOP)
+        request = asked(silent.url, options, method="POST")
+        request.timeout = 0.5
+        engine.submit(request)
+        (result,) = collect(engine, 1)
+        assert result.error == "worker_died"
+        began = time.monotonic()
+    assert time.monotonic() - began < 4.0
+
+
+def test_it_works_in_a_directory_that_was_deleted(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    with raw(answers(OK)) as server:
+        run = subprocess.run(
+            [sys.executable, "-m", "fetcher", "-q", "-e", "processes", server.url],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            cwd=gone,
+            env=environment(),
+            preexec_fn=gone.rmdir,
+        )
+    assert run.stdout.startswith("200\t"), run.stdout + run.stderr
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 def in_a_pool() -> str:
@@ -910,13 +1076,13 @@ def test_a_script_needs_no_main_guard(how: str, tmp_path: Path) -> None:
     assert run.stderr == ""
 
 
-def test_workers_end_with_a_parent_that_was_killed() -> None:
+def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     with hanging() as silent:
         child = subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(SCRIPT), silent.url, "tell"],
             stdout=subprocess.PIPE,
             text=True,
-            env=environment(),
+            env={**environment(), "TMPDIR": str(tmp_path)},  # multiprocessing's folder stays there
         )
         with child:
             assert child.stdout is not None

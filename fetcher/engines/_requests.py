@@ -135,6 +135,8 @@ class Workers:
         self._ended: SimpleQueue[Result] = SimpleQueue()
         self._cancelled = threading.Event()
         self._abandoned = False
+        self._any = False  # a thread runs
+        self._short = False  # fewer run than could
         self._threads = ThreadPoolExecutor(width, thread_name_prefix=f"fetch-{name}")
 
     def __enter__(self) -> Self:
@@ -152,12 +154,14 @@ class Workers:
             attempts.close()
 
     def submit(self, request: Request) -> None:
-        """Take this attempt on; its clock starts now."""
+        """Take this attempt on; its clock starts now, or when one of too few threads takes it up."""
         job: list[Job] = [(request, time.monotonic(), self._cancelled)]
         try:
             self._threads.submit(self._run, job)
+            self._any = True
         except RuntimeError as error:  # no more threads: those that run will do it, if there are any
-            if not self._all and job:
+            self._short = True
+            if not self._any:
                 job.clear()
                 self._ended.put(failed(request, Fault("local_memory", str(error)), self._name))
 
@@ -192,6 +196,10 @@ class Workers:
             if attempts is None:
                 attempts = self._own.attempts = Attempts(self._options, self._name, self._network, self.width)
                 self._all.append(attempts)
+            if self._short:
+                began = time.monotonic()
+                if request.deadline:
+                    request.timeout = max(min(request.timeout, request.deadline - began), 0.001)
             result = attempts.run(request, cancelled, began)
         except BaseException as error:  # noqa: BLE001 - nothing may cost a URL its record
             result = failed(request, error, self._name)

@@ -33,6 +33,8 @@ DEATHS: Final = 2  # of workers that one URL may cost
 GRACE: Final = 5.0  # seconds beyond its timeout that a worker may be silent
 START: Final = 30.0  # seconds more for the first answer of a new worker
 CANCEL: Final = 0.5  # seconds a worker has to end by itself
+LEAVE: Final = 1.0  # seconds for all workers, once killed, to be waited for
+REST: Final = 5.0  # seconds without a try to start more workers than could be started
 TICK: Final = 0.1
 
 
@@ -59,6 +61,7 @@ class Processes:
         self._busy: dict[Slot, Job] = {}
         self._todo: deque[Job] = deque()
         self._ready: list[Result] = []
+        self._rest = 0.0  # until when those that run do it all
         self._ending = False
         self._abandoned = threading.Event()
         self._over = threading.Event()
@@ -84,9 +87,10 @@ class Processes:
             self.wait(TICK)
         for slot in self._slots:
             slot.kill()
+        until = time.monotonic() + LEAVE
         for slot in self._slots:
-            slot.retire()
-        self._server.stop()
+            slot.retire(max(until - time.monotonic(), 0.0))
+        self._server.stop()  # what still waits for word of a worker ends with it
         self._over.set()
 
     def submit(self, request: Request) -> None:
@@ -131,10 +135,14 @@ class Processes:
         if not self._over.wait(4 * CANCEL):
             for slot in self._slots:
                 slot.kill()
+            self._server.kill()
 
     def _fill(self) -> None:
         while self._todo and self._free and not self._ending:
+            if self._busy and self._free[-1].cold and time.monotonic() < self._rest:
+                return
             job, slot = self._todo.popleft(), self._free.pop()
+            job.lost = float("inf")
             job.due = time.monotonic() + job.request.timeout + GRACE + (0.0 if slot.proven else START)
             try:
                 slot.start(job)
@@ -142,23 +150,39 @@ class Processes:
                 slot.kill()
                 self._free.append(slot)
                 self._todo.appendleft(job)
-            except Exception as error:  # noqa: BLE001 - no descriptor, process or memory left
+            except Exception as error:  # noqa: BLE001 - no descriptor, process, thread or memory left
                 slot.kill()
                 self._free.insert(0, slot)
-                self._ready.append(self._failed(job, error))
+                if self._busy:
+                    self._rest = time.monotonic() + REST
+                    self._again(job)
+                else:
+                    self._ready.append(self._failed(job, error))
             else:
                 self._busy[slot] = job
 
     def _watch(self) -> None:
-        """Kill workers that are overdue: that ends their attempt."""
+        """Kill workers that are overdue: that ends their attempt, and if nobody says so, we do."""
         now = time.monotonic()
         for slot, job in self._busy.items():
-            if now > job.due:
+            if slot.deaf or now > job.lost:
+                job.lost = float("inf")
+                slot.give_up()
+            elif now > job.due:
                 job.due = float("inf")
+                job.lost = now + GRACE
                 slot.kill()
+
+    def _again(self, job: Job) -> None:
+        request = job.request
+        if request.deadline:
+            request.timeout = max(min(request.timeout, request.deadline - time.monotonic()), 0.001)
+        self._todo.appendleft(job)
 
     def _settle(self, slot: Slot, answer: Answer) -> list[Result]:
         """What has become of the attempt in this slot: its result, or nothing yet if it is made again."""
+        if answer is not slot.answer:  # it was given up
+            return []
         job = self._busy.pop(slot)
         try:
             began, values = answer.result()
@@ -185,11 +209,8 @@ class Processes:
         if job.cancelled:
             return [self._failed(job, Fault("cancelled"))]
         if job.deaths < DEATHS and job.request.method in IDEMPOTENT:
-            request = job.request
-            request.attempts += 1  # the server may have seen the first
-            if request.deadline:
-                request.timeout = max(min(request.timeout, request.deadline - time.monotonic()), 0.001)
-            self._todo.appendleft(job)
+            job.request.attempts += 1  # the server may have seen the first
+            self._again(job)
             return []
         words = "twice over this URL" if job.deaths > 1 else f"during a {job.request.method}"
         return [self._failed(job, Fault("worker_died", f"the worker process died {words}"))]
