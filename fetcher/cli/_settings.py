@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
@@ -67,6 +66,8 @@ def slips() -> list[str]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import tomllib  # most runs have no such file
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -7,7 +7,6 @@ a failure, never round a success. Nothing sleeps here: what is to be asked again
 from __future__ import annotations
 
 import heapq
-import random
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +18,8 @@ from fetcher.feeds._pauses import PATIENCE, pause_asked
 from fetcher.model import IDEMPOTENT, Options, Request, Result
 
 if TYPE_CHECKING:
+    from random import Random
+
     from tenacity import RetryCallState
 
 PASSING: Final = frozenset({429, 500, 502, 503, 504})
@@ -35,12 +36,12 @@ class Retry:
         self,
         inner: Feed,
         options: Options,
-        rng: random.Random | None = None,
+        rng: Random | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.inner = inner
         self.options = options
-        self._rng = rng or random.Random()  # noqa: S311  (spreads load, hides nothing)
+        self._rng = rng
         self._wall = wall
         self._policy: _Policy | None = None
         self._parked: list[tuple[float, int, Request]] = []  # a heap by the time when each is due
@@ -109,6 +110,10 @@ class Retry:
             return None
         asked = pause_asked(result, self._wall)
         if asked is None:
+            if self._rng is None:
+                from random import Random
+
+                self._rng = Random()  # noqa: S311  (spreads load, hides nothing)
             return now + self._rng.uniform(0.0, pause)  # full jitter
         return now + asked if asked <= PATIENCE else None
 
