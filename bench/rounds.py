@@ -108,7 +108,7 @@ def once(plan: Plan, group: Group, arm: Arm, source: Source, when: str) -> Sampl
         source.first()
         ring = source.first
     before, used = (counting.counts(), counting.cpu()) if counting else (None, 0.0)
-    out = None if arm.piped else plan.folder / "out"
+    out = None if arm.piped else Path(os.devnull) if arm.mute else plan.folder / "out"
     taken = run(arm.words, out=out, cwd=ROOT, env=dict(arm.env), first=ring)
     used = counting.cpu() - used if counting else 0.0
     after = counting.counts() if counting else None

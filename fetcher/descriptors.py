@@ -19,12 +19,12 @@ def fit(concurrency: int, each: int = 1) -> tuple[int, str]:
     The soft limit of this process is raised first, as far as that is needed and allowed. The second value is
     one line for the user where it was not enough; else it is empty. UsageError where not one request can run.
     """
-    open_now = _open_now()
-    used = open_now + RESERVE
+    held = open_now()
+    used = held + RESERVE
     limit = _raised(used + concurrency * each + max(KEPT, 4 * concurrency))
     if limit is None:
         return concurrency, ""
-    least = open_now + max(each + SPARE, LEAST)
+    least = held + max(each + SPARE, LEAST)
     if limit < least:
         raise UsageError(
             f"at most {limit:,} files may be open here, too few for even one request: "
@@ -44,7 +44,7 @@ def idle(width: int) -> int:
     """How many idle connections an engine of that width may keep."""
     wanted = max(KEPT, 4 * width)
     limit = _limit()
-    return wanted if limit is None else max(min(wanted, limit - _open_now() - RESERVE - width), 1)
+    return wanted if limit is None else max(min(wanted, limit - open_now() - RESERVE - width), 1)
 
 
 def _limit() -> int | None:
@@ -72,7 +72,7 @@ def _raised(wanted: int) -> int | None:
     return target
 
 
-def _open_now() -> int:
+def open_now() -> int:
     for listing in ("/proc/self/fd", "/dev/fd"):
         try:
             return sum(1 for _ in Path(listing).iterdir())

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from tests.servers import (
 pycurl = pytest.importorskip("pycurl", reason="needs pycurl: pip install '.[curl]'")
 
 OK = response(b"ok")
+UNPACKED = 40 << 20
 
 
 def asked(url: str, options: Options, **more: Any) -> Request:
@@ -130,12 +132,21 @@ def test_connections_that_are_not_used_again(answer: bytes) -> None:
     assert [(one.error, one.size, one.reused) for one in results] == [(None, 2, False)] * 3
 
 
-def test_surplus_over_tls_is_not_the_next_answer() -> None:
+@pytest.mark.parametrize("size", [10, 16_000, 20_000, 300_000])
+@pytest.mark.parametrize("records", [1, 2])
+def test_surplus_over_tls_is_not_the_next_answer(size: int, records: int) -> None:
+    """It may lie decrypted inside the TLS library, where no look at the socket finds it."""
     made = tls("good")
-    surplus = OK + response(b"wrong")
-    with raw(answers(surplus), made.context) as server:
-        results = ask(*[server.url] * 4, cacert=made.cacert)
-    assert [one.size for one in results] == [2] * 4
+    parts = [response(b"x" * size), response(b"wrong")]
+
+    def surplus(conn: socket.socket, _n: int) -> None:
+        while read_request(conn):
+            for part in parts if records == 2 else [b"".join(parts)]:
+                conn.sendall(part)
+
+    with raw(surplus, made.context) as server:
+        results = ask(*[server.url] * 8, cacert=made.cacert)
+    assert [one.size for one in results] == [size] * 8
 
 
 def test_half_a_folded_line_is_not_carried_over() -> None:
@@ -424,11 +435,10 @@ def two(tmp_path: Path) -> Iterator[tuple[str, str, Any]]:
     conf += (
         "add_header Seen $connection always; location /gone { return 410; } location /slow { limit_rate 2k; }"
     )
-    with nginx(
-        conf,
-        {"a": b"0123456789", "empty": b"", "big": b"x" * 300_000, "slow": os.urandom(30_000).hex().encode()},
-        gzip=True,
-    ) as server:
+    conf += "location ~ raw$ { gzip off; add_header Content-Encoding deflate; }"
+    files = {"a": b"0123456789", "empty": b"", "big": b"x" * 300_000}
+    files |= {"slow": os.urandom(30_000).hex().encode(), "raw": zlib.compress(bytes(UNPACKED), 9)}
+    with nginx(conf, files, gzip=True) as server:
         yield f"https://127.0.0.1:{port}/", str(trusted), server
 
 
@@ -464,6 +474,44 @@ def test_http_2_many_streams_on_one_connection(two: tuple[str, str, Any]) -> Non
     assert big.wire_size < 3000
     assert (head.error, head.status, head.size, head.http_version) == (None, 200, 0, "2")
     assert (plain.error, plain.size, plain.http_version) == (None, 10, "1.1")  # no TLS, no HTTP/2
+
+
+def test_http_2_bodies_that_unpack_into_much(two: tuple[str, str, Any]) -> None:
+    """libcurl hands over more after it was told to pause: all that one read brought."""
+    base, trusted, _ = two
+    options = Options(http="2", cacert=trusted, concurrency=10)
+    with engines.pick("curl").engine(options) as engine:
+        wanted = ["raw", "a", "raw", "big", "raw", "a"]
+        for path in wanted:
+            engine.submit(asked(base + path, options))
+        results = collect(engine, len(wanted))
+    sizes = {"raw": UNPACKED, "a": 10, "big": 300_000}
+    assert [result.error for result in results] == [None] * len(wanted)
+    assert all(result.size == sizes[result.url.rpartition("/")[2]] for result in results)
+
+
+def test_high_descriptors_do_not_make_it_spin() -> None:
+    """select knows none from 1,024 on: it would return at once, again and again."""
+    import resource
+
+    def late(conn: socket.socket, _n: int) -> None:
+        while read_request(conn):
+            time.sleep(1.0)
+            conn.sendall(OK)
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], min(4096, before[1])), before[1]))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        with raw(late) as server:
+            began = time.process_time()
+            results = ask(*[server.url] * 2)
+            assert time.process_time() - began < 1.2
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert [one.size for one in results] == [2] * 2
 
 
 def test_http_1_1_is_what_is_spoken_unasked(two: tuple[str, str, Any]) -> None:

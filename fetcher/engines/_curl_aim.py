@@ -10,7 +10,7 @@ import pycurl
 from fetcher.engines._curl_setup import Setup
 from fetcher.engines._exchange import Exchange
 from fetcher.errors import Fault
-from fetcher.model import Pairs, Request
+from fetcher.model import IDEMPOTENT, Pairs, Request
 from fetcher.resolve import Address
 
 FRESH: Final = 30.0  # seconds; libcurl forgets the addresses it was given after 60
@@ -105,7 +105,8 @@ class Aim:
             set_(pycurl.NOBODY, 1)
         else:
             set_(pycurl.CUSTOMREQUEST, request.method)
-        if request.fresh:
+        # Over TLS, surplus of the last answer may only show once the request is out (`is_early`).
+        if request.fresh or (request.scheme == "https" and request.method not in IDEMPOTENT):
             set_(pycurl.FRESH_CONNECT, 1)
 
     def again(self) -> None:

@@ -44,6 +44,10 @@ class Idle:
         look = self._looks.get(port)
         return look is not None and bool(look(0))
 
+    def has_served(self, port: int) -> bool:
+        """Whether the connection of that local port has served before."""
+        return port in self._looks
+
     def forget(self, port: int) -> None:
         """It will be closed; the port may come again."""
         self._looks.pop(port, None)

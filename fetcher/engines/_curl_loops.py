@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -16,34 +17,43 @@ import pycurl
 from fetcher import descriptors
 
 FEW: Final = 128  # handles; measured: equal somewhere between 64 and 256
+FD_SETSIZE: Final = 1024  # of the C library
+SPARE: Final = 64  # descriptors that the caller may open meanwhile
 
 
-def loop_for(width: int) -> Few | Many:
-    """The loop for so many handles at once."""
-    many = width > FEW and hasattr(select, "epoll")
-    return Many(width) if many else Few(width)
+def loop_for(width: int, step: Callable[[], None]) -> Few | Many:
+    """The loop for so many handles at once; it calls `step` whenever libcurl may have done something."""
+    # select leaves out descriptors from FD_SETSIZE on, and then returns at once: idle connections must not
+    # take up the numbers below it.
+    room = FD_SETSIZE - SPARE - width - descriptors.open_now()
+    if hasattr(select, "epoll") and (width > FEW or room < width):
+        return Many(_multi(descriptors.idle(width)), step)
+    return Few(_multi(max(min(descriptors.idle(width), room), 1)), step)
 
 
-def _multi(width: int) -> Any:
+def _multi(idle: int) -> Any:
     multi = pycurl.CurlMulti()
-    multi.setopt(pycurl.M_MAXCONNECTS, descriptors.idle(width))
+    multi.setopt(pycurl.M_MAXCONNECTS, idle)
     return multi
 
 
 class Few:
     """select and perform."""
 
-    def __init__(self, width: int) -> None:
-        self.multi = _multi(width)
+    def __init__(self, multi: Any, step: Callable[[], None]) -> None:
+        self.multi = multi
+        self._step = step
         self.add = self.multi.add_handle  # starts at the next turn
         self.remove = self.multi.remove_handle  # finished or not
 
     def turn(self, timeout: float) -> None:
         """Start what is new, wait at most so long for something to happen, and let it happen."""
         self.multi.perform()
+        self._step()
         if timeout > 0:
             self.multi.select(timeout)
         self.multi.perform()
+        self._step()
 
     def close(self) -> None:
         """Close what is idle."""
@@ -53,8 +63,9 @@ class Few:
 class Many:
     """epoll and socket_action: work only for sockets that have something to say."""
 
-    def __init__(self, width: int) -> None:
-        self.multi = _multi(width)
+    def __init__(self, multi: Any, step: Callable[[], None]) -> None:
+        self.multi = multi
+        self._step = step
         self._poll = select.epoll()
         self._known: set[int] = set()
         self._due: float | None = None
@@ -73,9 +84,11 @@ class Many:
             mask |= pycurl.CSELECT_OUT if events & select.EPOLLOUT else 0
             mask |= pycurl.CSELECT_ERR if events & (select.EPOLLERR | select.EPOLLHUP) else 0
             act(descriptor, mask)
+            self._step()
         if self._due is not None and time.monotonic() >= self._due:
             self._due = None
             act(pycurl.SOCKET_TIMEOUT, 0)
+            self._step()
 
     def close(self) -> None:
         """Close what is idle."""

@@ -45,6 +45,9 @@ def is_multiplexed(exchange: Exchange) -> bool:
 def keep(exchange: Exchange, handle: Any, idle: Idle, port: int) -> None:
     """The response is whole: watch its connection, if libcurl keeps it."""
     head = exchange.reader.head
+    if exchange.reader.rest:
+        idle.distrust(port)
+        return
     if head is None or (exchange.reused and not head.close) or head.version >= "2":
         return  # watched already; or one on which the streams of others are under way at any time
     if head.chunked if head.close else head.version == "1.0":

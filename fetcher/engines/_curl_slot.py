@@ -13,6 +13,7 @@ from fetcher.engines._curl_faults import fault_of
 from fetcher.engines._curl_idle import Idle
 from fetcher.engines._curl_measures import as_1_0, is_multiplexed, keep, measure
 from fetcher.engines._curl_setup import Setup
+from fetcher.engines._exchange import Exchange
 from fetcher.model import IDEMPOTENT, Result
 
 # The peer has closed, and where the response ended is ours to say.
@@ -25,11 +26,12 @@ STOP: Final = int(pycurl.PREREQFUNC_ABORT)
 class Slot(Aim):
     """A handle and the attempt it is at; `ended` is libcurl's word while there is still a body to decode."""
 
-    __slots__ = ("_fault", "_idle", "_judged", "_more", "_port", "_unpacking", "ended")
+    __slots__ = ("_fault", "_idle", "_judged", "_more", "_port", "_sent", "_unpacking", "ended")
 
-    def __init__(self, setup: Setup, idle: Idle, unpacking: list[Slot]) -> None:
+    def __init__(self, setup: Setup, idle: Idle, unpacking: list[Slot], sent: list[Slot]) -> None:
         self._idle = idle
-        self._unpacking = unpacking  # of the engine
+        self._unpacking = unpacking  # these two are the engine's
+        self._sent = sent
         self.ended: tuple[int, str] | None = None
         self._more: Iterator[None] | None = None  # what is left to decode of the bytes that came last
         self._fault: BaseException | None = None
@@ -59,9 +61,13 @@ class Slot(Aim):
         exchange.ip = ip
         self.lines.clear()  # of a proxy's answer to CONNECT
         self._port = local_port
+        if exchange.request.scheme == "https" and self._idle.has_served(local_port):
+            self._sent.append(self)
         return GO_ON
 
     def _write(self, data: bytes) -> int | None:
+        if self._more is not None:  # HTTP/2: more of what one read brought comes after the pause
+            return int(pycurl.WRITEFUNC_PAUSE)
         try:
             if not self._judged:
                 self._judge()
@@ -86,6 +92,21 @@ class Slot(Aim):
             self.exchange.feed(raw)
 
     # After.
+
+    def is_early(self) -> bool:
+        """Whether what is taken for the answer was there before the request: surplus of the last answer.
+
+        Over TLS it may lie decrypted inside the TLS library, where no look at the socket finds it. But then
+        libcurl hands it over in the very step that sends the request, which no answer can.
+        """
+        if not self.lines:
+            return False
+        self._idle.distrust(self._port)
+        self.exchange = Exchange(self.exchange.request, self._setup.options, "curl", self.exchange.began)
+        self._judged = False
+        self._more = self.ended = self._fault = None
+        self.stirred = True
+        return True
 
     def spoilt(self, error: BaseException) -> Result:
         """It could not even be started."""
@@ -144,6 +165,8 @@ class Slot(Aim):
                 self._judge()
         finally:
             measure(exchange, self.handle)
+        if self._more is not None:
+            raise TimeoutError
         if exchange.done:
             keep(exchange, self.handle, self._idle, self._port)
         elif code in CLOSED and not (code and is_multiplexed(exchange)):
@@ -155,7 +178,7 @@ class Slot(Aim):
         """Between two attempts."""
         self.lines.clear()
         self._judged = False
-        self._more = self.ended = None
+        self._more = self.ended = self._fault = None
         self.exchange = None  # type: ignore[assignment]
         if not self._plain:
             self.handle.close()

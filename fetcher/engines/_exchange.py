@@ -31,11 +31,11 @@ class Exchange:
         *("began", "reader", "wire_size", "_cap", "_decoder", "_bodies", "_head"),
     )
 
-    def __init__(self, request: Request, options: Options, engine: str) -> None:
+    def __init__(self, request: Request, options: Options, engine: str, began: float | None = None) -> None:
         self.request = request
         self.options = options
         self.engine = engine
-        self.began = time.monotonic()
+        self.began = time.monotonic() if began is None else began
         self.phase = "lookup"
         self.ip: str | None = None
         self.dns: float | None = None  # seconds; null on a reused connection

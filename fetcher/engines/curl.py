@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from queue import Empty, SimpleQueue
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from fetcher.errors import Fault, UsageError
@@ -27,6 +25,7 @@ except ImportError as broken:  # built for another libcurl or TLS library than t
 
 from fetcher.engines import _curl_setup
 from fetcher.engines._curl_idle import Idle
+from fetcher.engines._curl_lookups import Lookups
 from fetcher.engines._curl_loops import loop_for
 from fetcher.engines._curl_setup import Setup
 from fetcher.engines._curl_slot import Slot
@@ -61,20 +60,20 @@ class _Curl:
         self.width = options.concurrency or CONCURRENCY
         self._setup = Setup(options)
         self._resolver = Resolver(options)
-        self._loop = loop_for(self.width)
+        self._loop = loop_for(self.width, self._look_early)
         self._connections = Idle()
         self._idle: list[Slot] = []
         self._busy: dict[Any, Slot] = {}  # by easy handle
         self._unpacking: list[Slot] = []  # whose bodies are being decoded, a step at a time
-        self._asking: dict[Slot, float] = {}  # whose names are being looked up, until when at most
-        self._answers: SimpleQueue[tuple[Slot, Exchange, Answer]] = SimpleQueue()
+        self._lookups = Lookups()
+        self._sent: list[Slot] = []  # whose requests went out in this step, over pooled TLS connections
         self._ready: list[Result] = []
         self._look_at = 0.0
 
     def submit(self, request: Request) -> None:
         """Take this attempt on: at once where no name must be looked up."""
         exchange = Exchange(request, self.options, "curl")
-        slot = self._idle.pop() if self._idle else Slot(self._setup, self._connections, self._unpacking)
+        slot = self._idle.pop() if self._idle else self._new_slot()
         slot.exchange = exchange
         if slot.knows(request):
             self._start(slot)
@@ -84,8 +83,8 @@ class _Curl:
         if answer.done():
             self._looked_up(slot, answer)
         else:
-            self._asking[slot] = exchange.began + min(self.options.connect_timeout, request.timeout)
-            answer.add_done_callback(partial(self._answered, slot, exchange))
+            limit = min(self.options.connect_timeout, request.timeout)
+            self._lookups.add(slot, answer, exchange.began + limit)
 
     def wait(self, timeout: float) -> list[Result]:
         """What has finished; sleeps where nothing is in flight."""
@@ -95,11 +94,11 @@ class _Curl:
             self._look_at = now + LOOK
             self._end_odd()
         while True:
-            if self._asking:
+            if self._lookups:
                 self._take_answers(0.0)
             if self._busy and not self._ready:
                 left = 0.0 if self._unpack() else until - time.monotonic()
-                self._loop.turn(min(left, GLANCE) if self._asking else left)
+                self._loop.turn(min(left, GLANCE) if self._lookups else left)
                 self._collect()
             if self._ready:
                 ready, self._ready = self._ready, []
@@ -107,8 +106,8 @@ class _Curl:
             left = until - time.monotonic()
             if left <= 0:
                 return []
-            if self._asking and not self._busy:
-                self._take_answers(min(left, max(min(self._asking.values()) - time.monotonic(), 0.001)))
+            if self._lookups and not self._busy:
+                self._take_answers(left)
             elif not self._busy:
                 time.sleep(left)
 
@@ -119,8 +118,7 @@ class _Curl:
         for handle, slot in busy.items():
             self._loop.remove(handle)
             self._end(slot, slot.exchange.failed(Fault("cancelled")))
-        asking, self._asking = self._asking, {}
-        for slot in asking:
+        for slot in self._lookups.drop():
             self._end(slot, slot.exchange.failed(Fault("cancelled")))
 
     def leave(self) -> None:
@@ -135,6 +133,9 @@ class _Curl:
 
     # Inside.
 
+    def _new_slot(self) -> Slot:
+        return Slot(self._setup, self._connections, self._unpacking, self._sent)
+
     def _start(self, slot: Slot) -> None:
         try:
             slot.start()
@@ -144,24 +145,13 @@ class _Curl:
         self._busy[slot.handle] = slot
         self._loop.add(slot.handle)
 
-    def _answered(self, slot: Slot, exchange: Exchange, answer: Answer) -> None:
-        """A lookup has ended. Called in the thread that did it."""
-        self._answers.put((slot, exchange, answer))
-
     def _take_answers(self, timeout: float) -> None:
         """Go on with those whose names are known now, and give up those who have waited too long."""
-        try:
-            while True:
-                slot, exchange, answer = self._answers.get(timeout > 0, timeout if timeout > 0 else None)
-                timeout = 0.0
-                if slot.exchange is exchange and self._asking.pop(slot, None) is not None:
-                    self._looked_up(slot, answer)
-        except Empty:
-            pass
-        now = time.monotonic()
-        for slot in [slot for slot, due in self._asking.items() if due <= now]:
-            del self._asking[slot]
-            self._end(slot, slot.exchange.failed(TimeoutError()))
+        for slot, answer in self._lookups.take(timeout):
+            if answer is None:
+                self._end(slot, slot.exchange.failed(TimeoutError()))
+            else:
+                self._looked_up(slot, answer)
 
     def _looked_up(self, slot: Slot, answer: Answer) -> None:
         try:
@@ -180,6 +170,15 @@ class _Curl:
             for end in (*((handle, 0, "") for handle in good), *bad):
                 self._finish(*end)
 
+    def _look_early(self) -> None:
+        """What has an answer in the step that sent the request is asked again, on a new connection."""
+        if self._sent:
+            sent = self._sent[:]
+            self._sent.clear()
+            for slot in sent:
+                if slot.handle in self._busy and slot.is_early():
+                    self._finish(slot.handle, 0, "")
+
     def _unpack(self) -> bool:
         """One step of every body that unpacks into much, so that nobody waits for another's."""
         busy = bool(self._unpacking)
@@ -190,7 +189,8 @@ class _Curl:
             elif slot.is_spoilt:
                 self._finish(slot.handle, pycurl.E_WRITE_ERROR, "")
             else:
-                slot.handle.pause(pycurl.PAUSE_CONT)
+                with suppress(pycurl.error):  # what goes wrong in it is told by the end of the transfer
+                    slot.handle.pause(pycurl.PAUSE_CONT)
         return busy
 
     def _end_odd(self) -> None:
