@@ -46,3 +46,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(f"fetcher.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -73,6 +73,7 @@ def _raised(wanted: int) -> int | None:
 
 
 def open_now() -> int:
+    """How many descriptors this process has open."""
     for listing in ("/proc/self/fd", "/dev/fd"):
         try:
             return sum(1 for _ in Path(listing).iterdir())

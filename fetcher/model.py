@@ -145,9 +145,9 @@ class Result:
                 return value
         return None
 
-    def record(self, columns: tuple[str, ...]) -> dict[str, Any]:
-        """The record as a dictionary of these columns (see `columns`)."""
-        return {name: getattr(self, name) for name in columns}
+    def record(self, columns: tuple[str, ...] | None = None) -> dict[str, Any]:
+        """The record as a dictionary of these columns (see `columns`); None: those of every record."""
+        return {name: getattr(self, name) for name in (COLUMNS if columns is None else columns)}
 
 
 COLUMNS: Final = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,7 +15,8 @@ Pairs = tuple[tuple[str, str], ...]  # header fields in the order they are sent
 class Options:
     """Everything a run may be told. Every field has the name and the meaning of its `--option`.
 
-    Durations are seconds, sizes bytes, rates requests per second. `check` refuses what cannot be meant.
+    Durations are seconds, sizes bytes, rates requests per second. `check` refuses what cannot be meant, and
+    takes lists where tuples stand here, a dictionary as `header`, and a number as `http`.
     """
 
     concurrency: int = 0  # 0: what the engine says is right for it
@@ -49,7 +51,7 @@ class Options:
 
 
 def check(options: Options) -> None:
-    """Raise UsageError for a setting that cannot be meant, whoever gave it."""
+    """Raise UsageError for a setting that cannot be meant, whoever gave it; bring the rest into one form."""
     for name, kinds, least, what in RANGES:
         value = getattr(options, name)
         if value is None and name == "per_host":
@@ -66,16 +68,29 @@ def check(options: Options) -> None:
         raise UsageError(f"--data is {type(options.data).__name__}: give bytes")
     if options.family not in (0, 4, 6):
         raise UsageError(f"family {options.family!r}: give 4, 6, or 0 for both")
-    if options.http not in ("1.1", "2", "3"):
-        raise UsageError(f"--http {options.http!r}: give 1.1, 2 or 3")
-    for name in ("header", "header_for", "resolve"):
-        value, width = getattr(options, name), 2 if name == "header" else 3
-        if not isinstance(value, tuple) or any(
-            not isinstance(one, tuple) or len(one) != width for one in value
-        ):
-            raise UsageError(f"{name} {type(value).__name__}: give a tuple of tuples of {width}")
+    options.http = _http(options.http)
+    for name, form in FORMS.items():
+        setattr(options, name, _rows(name, getattr(options, name), form))
     for fixed in options.resolve:
         _check_resolve(*fixed)
+
+
+def _http(given: Any) -> str:
+    text = f"{given:g}" if type(given) in (int, float) else given
+    if text not in ("1.1", "2", "3"):
+        raise UsageError(f"--http {given!r}: give 1.1, 2 or 3")
+    return str(text)
+
+
+def _rows(name: str, given: Any, form: tuple[str, ...]) -> tuple[tuple[Any, ...], ...]:
+    """The setting as a tuple of tuples; its values are not shown where it is refused: they may be secrets."""
+    rows = list(given.items()) if name == "header" and isinstance(given, Mapping) else given
+    if not isinstance(rows, (list, tuple)) or any(
+        not isinstance(row, (list, tuple)) or len(row) != len(form) for row in rows
+    ):
+        also = " or a dict" if name == "header" else ""
+        raise UsageError(f"{name} {type(given).__name__}: give a list of ({', '.join(form)}){also}")
+    return tuple(tuple(row) for row in rows)
 
 
 def _check_resolve(host: Any, port: Any, address: Any) -> None:
@@ -101,5 +116,10 @@ RANGES: Final[tuple[tuple[str, Any, float, str], ...]] = (
     *((name, (int, float), 0, "a number from 0 on") for name in ("rate", "host_rate", "deadline")),
     *((name, (int, float), 0, "seconds above 0") for name in ("timeout", "connect_timeout")),
 )
+FORMS: Final = {
+    "header": ("name", "value"),
+    "header_for": ("origin", "name", "value"),
+    "resolve": ("host", "port", "address"),
+}
 LARGEST: Final = 1 << 50
 LONGEST: Final = 1e7  # seconds: what every timer of every engine bears

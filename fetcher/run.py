@@ -60,6 +60,7 @@ class Run:
         outbox: Outbox,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        engine = engine.lower() if isinstance(engine, str) else engine
         module = engines.pick(engine)
         each = module.DESCRIPTORS + bool(options.save)
         options.concurrency, self.warning = fit(options.concurrency or module.CONCURRENCY, each)
@@ -80,6 +81,7 @@ class Run:
         self.spent: Spent = {}
         self.looped = 0.0  # seconds from the engine's start to its end, and the CPU seconds of that time
         self.used = 0.0
+        self.total: int | None = None  # rows of the whole input, left ones too; None: its end was not read
         self.engine: Engine | None = None
         self._module = module
         self._inlet = inlet
@@ -126,7 +128,7 @@ class Run:
         share = f"{most / self.looped:.0%} of the time"
         if why == "slots":
             width = min(self.engine.width, self.options.concurrency) if self.engine else 0
-            if self.rows.rows <= width:
+            if self.total is not None and self.total <= width:
                 return f"{share} was spent waiting for servers; every URL was under way at once"
             may_grow = width == self.options.concurrency and self._module.CONCURRENCY > 1
             more = "raise --concurrency" if may_grow else "another engine has more slots"
@@ -161,6 +163,7 @@ class Run:
             self._error = error
         finally:
             self.looped, self.used = time.monotonic() - began, cpu_seconds() - cpu
+            self.total = self.rows.total  # before the inlet is closed, which forgets what is left
             self.outbox.finish()
 
 

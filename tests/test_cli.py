@@ -251,6 +251,52 @@ def test_one_signal_waits_for_what_is_in_flight(tmp_path: Path, site: str) -> No
     assert b" left" in said
 
 
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [(9, b"waiting for servers, 2 at once: raise --concurrency"), (2, b"every URL was under way at once")],
+)
+def test_what_limited_a_run_that_was_stopped_before_its_first_answer(
+    tmp_path: Path, rows: int, said: bytes
+) -> None:
+    listed = tmp_path / "urls.txt"
+    with hanging() as silent:
+        listed.write_text(f"{silent.url}\n" * rows)
+        words = [*FETCH, str(listed), "-c", "2"]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean()) as child:
+            until = time.monotonic() + 20
+            while silent.connections < 2 and time.monotonic() < until:
+                time.sleep(0.05)
+            time.sleep(1.0)
+            child.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+            child.send_signal(signal.SIGINT)
+            out, words_of_it = child.communicate(timeout=20)
+    assert (child.returncode, out) == (130, b"")
+    assert said in words_of_it
+    assert f"{rows} left".encode() in words_of_it
+
+
+def test_failures_go_to_standard_output_and_every_record_to_files(tmp_path: Path, listed: Path) -> None:
+    done = fetch(listed, "-o", "all.jsonl", "-o", "all.csv", "--errors", "-q", "-e", "Threads", cwd=tmp_path)
+    assert done.returncode == 1
+    assert sorted(line.split(b"\t")[0] for line in done.stdout.splitlines()) == [b"404", b"dns_not_found"]
+    records = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
+    assert {record["engine"] for record in records} == {"threads"}
+    assert len(records) == 3
+    assert len((tmp_path / "all.csv").read_text().splitlines()) == 4
+
+
+def test_the_rest_of_a_list_by_the_recipe_of_the_readme(tmp_path: Path, listed: Path) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (recipe,) = re.findall(r"^cut -f4 done.tsv .*$", readme, re.MULTILINE)
+    lines = [line for line in listed.read_text().splitlines() if "://" in line]
+    asked = fetch(*lines[:2], "-q")
+    (tmp_path / "done.tsv").write_bytes(asked.stdout)
+    listed.write_text("\n".join(lines) + "\n")
+    subprocess.run(["sh", "-c", recipe], cwd=tmp_path, check=True)
+    assert (tmp_path / "rest.txt").read_text().splitlines() == lines[2:]
+
+
 def test_a_reader_that_leaves_ends_it_quietly(tmp_path: Path, site: str) -> None:
     listed = tmp_path / "urls.txt"
     listed.write_text(f"{site}/bytes/1\n" * 20_000)
@@ -765,6 +811,7 @@ def test_version_engines_and_help() -> None:
     for word in ("--engine", "--per-host", "--version", "fetch serve", "fetch demo", "fetch engines"):
         assert word in shown
     assert "-e curl" not in shown
+    assert "on standard output; -o gets all" in shown
     narrow = fetch("--help", COLUMNS="40", NO_COLOR="1").stdout.decode()
     for option in options.TABLE:
         assert all(flag in narrow for flag in re.split("[ /]", option.flags)), option.flags

@@ -34,7 +34,12 @@ from fetcher.model import COLUMNS, Options, Result, check, columns, utc_now
         {"family": 5},
         {"http": "1.0"},
         {"data": "text"},
-        {"header": {"A": "b"}},
+        {"http": 1.2},
+        {"http": True},
+        {"header": "A: b"},
+        {"header": ["ab"]},
+        {"header_for": {"http://h": "A"}},
+        {"resolve": "h:80:127.0.0.1"},
         {"header": (("A",),)},
         {"resolve": (("h", 80),)},
     ],
@@ -48,6 +53,46 @@ def test_a_setting_that_cannot_be_meant_is_refused(settings: dict[str, object]) 
 def test_the_defaults_are_fine() -> None:
     check(Options())
     check(Options(per_host=0, rate=0.5, timeout=1, header=(("A", "b"),)))
+
+
+def test_settings_are_taken_as_people_write_them() -> None:
+    options = Options(
+        http=2, header={"A": "b"}, header_for=[["http://h", "A", "b"]], resolve=[("h", 80, "::1")]
+    )
+    check(options)
+    assert (options.http, options.header) == ("2", (("A", "b"),))
+    assert (options.header_for, options.resolve) == ((("http://h", "A", "b"),), (("h", 80, "::1"),))
+    for given, text in ((1.1, "1.1"), (3, "3"), (2.0, "2"), ("2", "2")):
+        options = Options(http=given, header=[["A", "b"], ("A", "c")])
+        check(options)
+        assert (options.http, options.header) == (text, (("A", "b"), ("A", "c")))
+
+
+def test_header_in_any_form_is_sent(site: str) -> None:
+    for given in ({"X-Key": "7"}, [("X-Key", "7")], [["X-Key", "7"]], (("X-Key", "7"),)):
+        (result,) = fetcher.fetch([f"{site}/bytes/1"], engine="Threads", header=given, http=1.1)
+        assert result.ok
+        assert ("X-Key", "7") in result.request.headers
+        assert result.engine == "threads"
+
+
+def test_a_refused_setting_does_not_show_its_values() -> None:
+    with pytest.raises(UsageError) as refused:
+        check(Options(header="X-Key: s3cret"))
+    assert str(refused.value) == "header str: give a list of (name, value) or a dict"
+
+
+def test_a_record_has_the_default_columns() -> None:
+    record = Result(url="http://h/", status=200).record()
+    assert tuple(record) == COLUMNS
+    assert (record["url"], record["ok"]) == ("http://h/", True)
+    assert Result(row=3).record(("row",)) == {"row": 3}
+    assert Result().record(()) == {}
+
+
+def test_the_package_lists_its_public_names() -> None:
+    assert dir(fetcher) == sorted(fetcher.__all__)
+    assert {"fetch", "afetch", "Options", "Result"} <= set(dir(fetcher))
 
 
 def test_no_secret_is_shown_by_printing(site: str) -> None:

@@ -33,6 +33,7 @@ def get(inputs: list[str] | None, **values: Any) -> None:
     """
     from fetcher.cli._watch import watch
 
+    values["engine"] = values["engine"].lower()
     if values["debug"]:
         versions()
     raise typer.Exit(guarded(lambda: watch(inputs or [], values, options(values)), debug=values["debug"]))

@@ -66,7 +66,7 @@ _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
     ("-o --output", list[str], [], "FILE", "Also write records here, by suffix; repeatable.", _OUTPUT),
     ("--overwrite", bool, False, None, "Let -o and --summary replace existing files.", _OUTPUT),
     ("--json", bool, False, None, "JSON Lines on standard output.", _OUTPUT),
-    ("--errors", bool, False, None, "Print failures only.", _OUTPUT),
+    ("--errors", bool, False, None, "Failures only on standard output; -o gets all.", _OUTPUT),
     ("-q --quiet", bool, False, None, "No progress, no summary.", _OUTPUT),
     ("--no-progress", bool, False, None, "No progress line.", _OUTPUT),
     ("--summary", str, "", "FILE", "Write the run's totals there as JSON.", _OUTPUT),

@@ -93,6 +93,9 @@ class Aim:
             set_(pycurl.CONNECTTIMEOUT_MS, max(round(limits[1] * 1000), 1))
         if request.method != "GET" or request.data is not None or request.fresh:
             self._unusual(request)
+        elif self._setup.surplus and request.host in self._setup.surplus:
+            self._plain = False
+            set_(pycurl.FRESH_CONNECT, 1)
         exchange.phase = "connect"
 
     def _unusual(self, request: Request) -> None:

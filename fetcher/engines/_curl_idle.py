@@ -8,31 +8,37 @@ connection that has served is looked at, by its local port, just before it serve
 from __future__ import annotations
 
 import select
+import socket
+import sys
 from collections.abc import Callable
 from typing import Final
 
 Look = Callable[[int], object]  # is given a timeout; truthy where something waits
 
+RECEIVED: Final = slice(128, 136)  # tcpi_bytes_received in struct tcp_info (linux/tcp.h)
 STIRRED: Final[Look] = lambda _timeout: True  # noqa: E731
 
 
 class Idle:
     """The connections of HTTP/1 that have served; which of them are idle just now is libcurl's affair."""
 
-    __slots__ = ("_looks", "_ports")
+    __slots__ = ("_descriptors", "_looks", "_ports")
 
     def __init__(self) -> None:
         self._looks: dict[int, Look] = {}  # by local port
         self._ports: dict[int, int] = {}  # by descriptor: it may have been closed and opened anew
+        self._descriptors: dict[int, int] = {}  # by local port
 
     def keep(self, port: int, descriptor: int) -> None:
         """A new connection has served for the first time."""
         if descriptor < 0:  # libcurl has closed it already
             return
         before = self._ports.get(descriptor)
-        if before is not None:
+        if before is not None and self._descriptors.get(before) == descriptor:
             self._looks.pop(before, None)
+            del self._descriptors[before]
         self._ports[descriptor] = port
+        self._descriptors[port] = descriptor
         self._looks[port] = _look_at(descriptor)
 
     def distrust(self, port: int) -> None:
@@ -44,9 +50,19 @@ class Idle:
         look = self._looks.get(port)
         return look is not None and bool(look(0))
 
-    def has_served(self, port: int) -> bool:
-        """Whether the connection of that local port has served before."""
-        return port in self._looks
+    def received(self, port: int) -> int:
+        """Bytes that have come over the connection of that local port; -1 where it is new, or no Linux."""
+        descriptor = self._descriptors.get(port, -1)
+        if descriptor < 0 or not sys.platform.startswith("linux"):
+            return -1
+        borrowed = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
+        try:
+            facts = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, RECEIVED.stop)
+        except OSError:
+            return -1
+        finally:
+            borrowed.detach()  # it is libcurl's
+        return int.from_bytes(facts[RECEIVED], sys.byteorder)
 
     def forget(self, port: int) -> None:
         """It will be closed; the port may come again."""

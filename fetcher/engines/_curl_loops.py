@@ -84,11 +84,10 @@ class Many:
             mask |= pycurl.CSELECT_OUT if events & select.EPOLLOUT else 0
             mask |= pycurl.CSELECT_ERR if events & (select.EPOLLERR | select.EPOLLHUP) else 0
             act(descriptor, mask)
-            self._step()
         if self._due is not None and time.monotonic() >= self._due:
             self._due = None
             act(pycurl.SOCKET_TIMEOUT, 0)
-            self._step()
+        self._step()
 
     def close(self) -> None:
         """Close what is idle."""

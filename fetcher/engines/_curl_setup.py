@@ -58,6 +58,7 @@ class Setup:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.proxy = Proxy.parse(options.proxy) if options.proxy else None
+        self.surplus: set[str] = set()  # hosts that sent more than their answer: no connection serves twice
         self._lists: dict[tuple[Pairs, bool], list[bytes]] = {}
         self._settings = self._made()
 

@@ -19,6 +19,7 @@ from fetcher.model import IDEMPOTENT, Result
 # The peer has closed, and where the response ended is ours to say.
 CLOSED: Final = (0, pycurl.E_PARTIAL_FILE, pycurl.E_GOT_NOTHING)
 REFUSED: Final = -1  # what a write function says to end the transfer
+LOOKS: Final = 4  # steps after which an answer is no longer looked at with suspicion
 GO_ON: Final = int(pycurl.PREREQFUNC_OK)
 STOP: Final = int(pycurl.PREREQFUNC_ABORT)
 
@@ -26,7 +27,18 @@ STOP: Final = int(pycurl.PREREQFUNC_ABORT)
 class Slot(Aim):
     """A handle and the attempt it is at; `ended` is libcurl's word while there is still a body to decode."""
 
-    __slots__ = ("_fault", "_idle", "_judged", "_more", "_port", "_sent", "_unpacking", "ended")
+    __slots__ = (
+        "_fault",
+        "_idle",
+        "_judged",
+        "_looks",
+        "_more",
+        "_port",
+        "_received",
+        "_sent",
+        "_unpacking",
+        "ended",
+    )
 
     def __init__(self, setup: Setup, idle: Idle, unpacking: list[Slot], sent: list[Slot]) -> None:
         self._idle = idle
@@ -37,6 +49,8 @@ class Slot(Aim):
         self._fault: BaseException | None = None
         self._judged = False  # whether the exchange has been given the lines
         self._port = 0  # the local one of the connection
+        self._received = -1  # bytes over it before this request
+        self._looks = 0  # for an answer that was there before it
         super().__init__(setup)
 
     def _new_handle(self) -> None:
@@ -61,8 +75,10 @@ class Slot(Aim):
         exchange.ip = ip
         self.lines.clear()  # of a proxy's answer to CONNECT
         self._port = local_port
-        if exchange.request.scheme == "https" and self._idle.has_served(local_port):
-            self._sent.append(self)
+        if exchange.request.scheme == "https":
+            self._looks, self._received = 0, self._idle.received(local_port)
+            if self._received >= 0:
+                self._sent.append(self)
         return GO_ON
 
     def _write(self, data: bytes) -> int | None:
@@ -93,15 +109,21 @@ class Slot(Aim):
 
     # After.
 
+    def may_be_early(self) -> bool:
+        """Whether to look again after the next step: the TLS library may have tickets to read first."""
+        self._looks += 1
+        return not self.lines and self._looks < LOOKS
+
     def is_early(self) -> bool:
         """Whether what is taken for the answer was there before the request: surplus of the last answer.
 
         Over TLS it may lie decrypted inside the TLS library, where no look at the socket finds it. But then
-        libcurl hands it over in the very step that sends the request, which no answer can.
+        libcurl hands it over at once, though nothing has come since the request was sent.
         """
-        if not self.lines:
+        if not self.lines or self._idle.received(self._port) != self._received:
             return False
         self._idle.distrust(self._port)
+        self._setup.surplus.add(self.exchange.request.host)
         self.exchange = Exchange(self.exchange.request, self._setup.options, "curl", self.exchange.began)
         self._judged = False
         self._more = self.ended = self._fault = None

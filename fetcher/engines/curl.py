@@ -171,12 +171,12 @@ class _Curl:
                 self._finish(*end)
 
     def _look_early(self) -> None:
-        """What has an answer in the step that sent the request is asked again, on a new connection."""
+        """What has an answer that was there before the request is asked again, on a new connection."""
         if self._sent:
-            sent = self._sent[:]
-            self._sent.clear()
+            sent = [slot for slot in self._sent if slot.handle in self._busy]
+            self._sent[:] = [slot for slot in sent if slot.may_be_early()]
             for slot in sent:
-                if slot.handle in self._busy and slot.is_early():
+                if slot.is_early():
                     self._finish(slot.handle, 0, "")
 
     def _unpack(self) -> bool:
