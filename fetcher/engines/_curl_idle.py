@@ -55,7 +55,10 @@ class Idle:
         descriptor = self._descriptors.get(port, -1)
         if descriptor < 0 or not sys.platform.startswith("linux"):
             return -1
-        borrowed = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
+        try:
+            borrowed = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
+        except OSError:  # closed meanwhile
+            return -1
         try:
             facts = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, RECEIVED.stop)
         except OSError:

@@ -120,7 +120,7 @@ class Slot(Aim):
         Over TLS it may lie decrypted inside the TLS library, where no look at the socket finds it. But then
         libcurl hands it over at once, though nothing has come since the request was sent.
         """
-        if not self.lines or self._idle.received(self._port) != self._received:
+        if not self.lines or self._received < 0 or self._idle.received(self._port) != self._received:
             return False
         self._idle.distrust(self._port)
         self._setup.surplus.add(self.exchange.request.host)
