@@ -8,8 +8,8 @@ from typing import Final
 from fetcher.errors import UsageError
 
 RESERVE: Final = 48  # files, pipes, lookups and imports need some too
-SPARE: Final = 4  # for imports, a lookup, authorities, if only one request runs
-LEAST: Final = 7  # with its own, and the three of a loop
+SPARE: Final = 7  # for imports in both threads, a lookup, authorities, if only one request runs
+LEAST: Final = 10  # with its own, and the three of a loop
 KEPT: Final = 1024  # idle connections worth keeping, even for few requests at once
 
 
