@@ -38,6 +38,7 @@ from tests.servers import (
 
 pycurl = pytest.importorskip("pycurl", reason="needs pycurl: pip install '.[curl]'")
 
+ROOT = Path(__file__).parents[1]
 OK = response(b"ok")
 UNPACKED = 40 << 20
 
@@ -371,6 +372,32 @@ def test_no_local_port_left_has_words_of_its_own() -> None:
     fault = kind_of(OSError(errno.EADDRNOTAVAIL, "x"), phase="connect", started=False)
     assert fault.kind == "connect_unreachable"
     assert "no local port is free" in fault.message
+
+
+SHARED_PORTS = """
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+from tests.certificates import tls
+from tests.servers import raw
+from tests.test_curl_engine import OK, answers, ask
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+good = tls("good")
+with ExitStack() as stack:
+    servers = [stack.enter_context(raw(answers(OK, OK), good.context)) for _ in range(8)]
+    Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("20000 20003")
+    results = ask(*(server.url for server in servers * 2), cacert=good.cacert)
+    print(sum(result.size == 2 for result in results), sum(len(server.requests) for server in servers))
+"""
+
+
+def test_connections_to_different_servers_from_one_local_port_are_told_apart() -> None:
+    """Over TLS, what has come over one was taken for what had come over the other: asked twice."""
+    if subprocess.run(["sh", "-c", "unshare -n ip link"], capture_output=True, check=False).returncode:
+        pytest.skip("unshare -n does not work here")
+    words = ["unshare", "-n", sys.executable, "-c", SHARED_PORTS]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split() == ["16", "16"], done.stderr
 
 
 # A proxy.

@@ -2,7 +2,8 @@
 
 Bytes that wait on an idle connection are surplus of its last answer, and would be taken for the next one;
 an end of file means that the server has gone. Neither is found out by libcurl before it sends. So every
-connection that has served is looked at, by its local port, just before it serves again.
+connection that has served is looked at, by its two ends, just before it serves again. By its local port alone
+it would not do: connections to different addresses may have the same one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 Look = Callable[[int], object]  # is given a timeout; truthy where something waits
+Ends = tuple[object, ...]  # address there, address here, port there, port here
 
 RECEIVED: Final = slice(128, 136)  # tcpi_bytes_received in struct tcp_info (linux/tcp.h)
 STIRRED: Final[Look] = lambda _timeout: True  # noqa: E731
@@ -22,37 +24,37 @@ STIRRED: Final[Look] = lambda _timeout: True  # noqa: E731
 class Idle:
     """The connections of HTTP/1 that have served; which of them are idle just now is libcurl's affair."""
 
-    __slots__ = ("_descriptors", "_looks", "_ports")
+    __slots__ = ("_descriptors", "_ends", "_looks")
 
     def __init__(self) -> None:
-        self._looks: dict[int, Look] = {}  # by local port
-        self._ports: dict[int, int] = {}  # by descriptor: it may have been closed and opened anew
-        self._descriptors: dict[int, int] = {}  # by local port
+        self._looks: dict[Ends, Look] = {}
+        self._ends: dict[int, Ends] = {}  # by descriptor: it may have been closed and opened anew
+        self._descriptors: dict[Ends, int] = {}
 
-    def keep(self, port: int, descriptor: int) -> None:
+    def keep(self, ends: Ends, descriptor: int) -> None:
         """A new connection has served for the first time."""
         if descriptor < 0:  # libcurl has closed it already
             return
-        before = self._ports.get(descriptor)
+        before = self._ends.get(descriptor)
         if before is not None and self._descriptors.get(before) == descriptor:
             self._looks.pop(before, None)
             del self._descriptors[before]
-        self._ports[descriptor] = port
-        self._descriptors[port] = descriptor
-        self._looks[port] = _look_at(descriptor)
+        self._ends[descriptor] = ends
+        self._descriptors[ends] = descriptor
+        self._looks[ends] = _look_at(descriptor)
 
-    def distrust(self, port: int) -> None:
+    def distrust(self, ends: Ends) -> None:
         """That connection shall not serve again."""
-        self._looks[port] = STIRRED
+        self._looks[ends] = STIRRED
 
-    def stirs(self, port: int) -> bool:
-        """Whether the connection of that local port has served, and is not quiet."""
-        look = self._looks.get(port)
+    def stirs(self, ends: Ends) -> bool:
+        """Whether the connection with these ends has served, and is not quiet."""
+        look = self._looks.get(ends)
         return look is not None and bool(look(0))
 
-    def received(self, port: int) -> int:
-        """Bytes that have come over the connection of that local port; -1 where it is new, or no Linux."""
-        descriptor = self._descriptors.get(port, -1)
+    def received(self, ends: Ends) -> int:
+        """Bytes that have come over the connection with these ends; -1 where it is new, or no Linux."""
+        descriptor = self._descriptors.get(ends, -1)
         if descriptor < 0 or not sys.platform.startswith("linux"):
             return -1
         try:
@@ -67,9 +69,9 @@ class Idle:
             borrowed.detach()  # it is libcurl's
         return int.from_bytes(facts[RECEIVED], sys.byteorder)
 
-    def forget(self, port: int) -> None:
-        """It will be closed; the port may come again."""
-        self._looks.pop(port, None)
+    def forget(self, ends: Ends) -> None:
+        """It will be closed; its ports may come again."""
+        self._looks.pop(ends, None)
 
 
 def _look_at(descriptor: int) -> Look:

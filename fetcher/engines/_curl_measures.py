@@ -6,7 +6,7 @@ from typing import Any
 
 import pycurl
 
-from fetcher.engines._curl_idle import Idle
+from fetcher.engines._curl_idle import Ends, Idle
 from fetcher.engines._exchange import Exchange
 
 
@@ -42,19 +42,19 @@ def is_multiplexed(exchange: Exchange) -> bool:
     return head is not None and head.version >= "2"
 
 
-def keep(exchange: Exchange, handle: Any, idle: Idle, port: int) -> None:
+def keep(exchange: Exchange, handle: Any, idle: Idle, ends: Ends) -> None:
     """The response is whole: watch its connection, if libcurl keeps it."""
     head = exchange.reader.head
     if exchange.reader.rest:
-        idle.distrust(port)
+        idle.distrust(ends)
         return
     if head is None or (exchange.reused and not head.close) or head.version >= "2":
         return  # watched already; or one on which the streams of others are under way at any time
     if head.chunked if head.close else head.version == "1.0":
         # Not to be trusted (RFC 9112 6.1); or, asked again, libcurl would speak HTTP/1.0 there.
-        idle.distrust(port)
+        idle.distrust(ends)
     elif not head.close:
-        idle.keep(port, handle.getinfo(pycurl.ACTIVESOCKET))
+        idle.keep(ends, handle.getinfo(pycurl.ACTIVESOCKET))
 
 
 def as_1_0(lines: list[bytes]) -> bytes:

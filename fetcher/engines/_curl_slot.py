@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import pycurl
 
 from fetcher.engines._curl_aim import Aim
 from fetcher.engines._curl_faults import fault_of
-from fetcher.engines._curl_idle import Idle
+from fetcher.engines._curl_idle import Ends, Idle
 from fetcher.engines._curl_measures import as_1_0, is_multiplexed, keep, measure
 from fetcher.engines._curl_setup import Setup
 from fetcher.engines._exchange import Exchange
@@ -28,12 +28,12 @@ class Slot(Aim):
     """A handle and the attempt it is at; `ended` is libcurl's word while there is still a body to decode."""
 
     __slots__ = (
+        "_ends",
         "_fault",
         "_idle",
         "_judged",
         "_looks",
         "_more",
-        "_port",
         "_received",
         "_sent",
         "_unpacking",
@@ -48,7 +48,7 @@ class Slot(Aim):
         self._more: Iterator[None] | None = None  # what is left to decode of the bytes that came last
         self._fault: BaseException | None = None
         self._judged = False  # whether the exchange has been given the lines
-        self._port = 0  # the local one of the connection
+        self._ends: Ends = ()  # of the connection
         self._received = -1  # bytes over it before this request
         self._looks = 0  # for an answer that was there before it
         super().__init__(setup)
@@ -60,11 +60,11 @@ class Slot(Aim):
 
     # What libcurl calls.
 
-    def _connected(self, ip: str, _local: str, _port: int, local_port: int) -> int:
+    def _connected(self, *ends: Any) -> int:
         """The connection is up, new or pooled, and the request would go out now."""
         exchange = self.exchange
-        if self._idle.stirs(local_port):
-            self._idle.forget(local_port)
+        if self._idle.stirs(ends):
+            self._idle.forget(ends)
             self.stirred = True
             return STOP
         if exchange.phase == "sent" and exchange.request.method not in IDEMPOTENT:
@@ -72,11 +72,11 @@ class Slot(Aim):
             exchange.reused = True
             return STOP
         exchange.phase = "sent"
-        exchange.ip = ip
+        exchange.ip = ends[0]
         self.lines.clear()  # of a proxy's answer to CONNECT
-        self._port = local_port
+        self._ends = ends
         if exchange.request.scheme == "https":
-            self._looks, self._received = 0, self._idle.received(local_port)
+            self._looks, self._received = 0, self._idle.received(ends)
             if self._received >= 0:
                 self._sent.append(self)
         return GO_ON
@@ -120,9 +120,9 @@ class Slot(Aim):
         Over TLS it may lie decrypted inside the TLS library, where no look at the socket finds it. But then
         libcurl hands it over at once, though nothing has come since the request was sent.
         """
-        if not self.lines or self._received < 0 or self._idle.received(self._port) != self._received:
+        if not self.lines or self._received < 0 or self._idle.received(self._ends) != self._received:
             return False
-        self._idle.distrust(self._port)
+        self._idle.distrust(self._ends)
         self._setup.surplus.add(self.exchange.request.host)
         self.exchange = Exchange(self.exchange.request, self._setup.options, "curl", self.exchange.began)
         self._judged = False
@@ -190,7 +190,7 @@ class Slot(Aim):
         if self._more is not None:
             raise TimeoutError
         if exchange.done:
-            keep(exchange, self.handle, self._idle, self._port)
+            keep(exchange, self.handle, self._idle, self._ends)
         elif code in CLOSED and not (code and is_multiplexed(exchange)):
             exchange.eof()
         else:
