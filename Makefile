@@ -59,9 +59,9 @@ clean:  ## remove what was made
 	rm -rf .venv .venv-* dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A server that nobody here wrote; a test that needs it skips by name where it is missing.
+# Servers and a browser that nobody here wrote; a test that needs one skips by name where it is missing.
 apt:
-	@scripts/apt nginx=nginx-light lighttpd=lighttpd ip=iproute2 unshare=util-linux
+	@scripts/apt nginx=nginx-light lighttpd=lighttpd ip=iproute2 unshare=util-linux chromium=chromium
 
 # Installed anew only when pyproject.toml has changed. Compiled: where PYTHONDONTWRITEBYTECODE is set, every start
 # would compile it all.

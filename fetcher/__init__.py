@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from fetcher.api import afetch as afetch
+    from fetcher.api import compare as compare
     from fetcher.api import fetch as fetch
     from fetcher.errors import KINDS as KINDS
     from fetcher.errors import FetchError as FetchError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "fetch": "api",
     "afetch": "api",
+    "compare": "api",
     "Options": "model",
     "Request": "model",
     "Result": "model",
@@ -36,7 +38,7 @@ _HOMES = {
     "UsageError": "errors",
 }
 __all__ = ["KINDS", "FetchError", "LocalFault", "Options", "Request", "Result", "UsageError"]
-__all__ += ["afetch", "fetch"]
+__all__ += ["afetch", "compare", "fetch"]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fetcher import headers
 from fetcher.errors import UsageError
@@ -14,6 +14,9 @@ from fetcher.model import Options, Request, Result, check
 from fetcher.outbox import Outbox
 from fetcher.pump import Piece, Pump, Ready
 from fetcher.run import Run
+
+if TYPE_CHECKING:
+    from fetcher.comparison import Comparison
 
 
 def fetch(
@@ -55,6 +58,31 @@ async def afetch(
             there.clear()
 
 
+def compare(
+    urls: Iterable[str],
+    engines: Sequence[str] = (),
+    blocks: int = 10,
+    *,
+    seed: int | None = None,
+    repeat: int = 1,
+    options: Options | None = None,
+    **settings: Any,
+) -> Comparison:
+    """The same URLs through several engines, in turns: who is faster, and is it chance? See `comparison`.
+
+    `engines`: all that are installed, if none is named. The list is sent to each and once more, `blocks`
+    times; nobody is asked whether that is too much for a host. Raises UsageError for what could show nothing.
+    """
+    from fetcher import comparison
+    from fetcher.comparison.arms import installed
+    from fetcher.comparison.plan import planned
+
+    wanted = _options(options, settings)
+    pieces: list[Piece] = [("", url) for url in _listed(urls, "compare")]
+    plan = planned(pieces, engines or installed(), wanted, blocks=blocks, seed=seed, repeat=repeat)
+    return comparison.run(plan, wanted)
+
+
 def _tell(loop: asyncio.AbstractEventLoop, there: asyncio.Event) -> None:
     if not loop.is_closed():
         loop.call_soon_threadsafe(there.set)
@@ -71,8 +99,12 @@ def _options(options: Options | None, settings: dict[str, Any]) -> Options:
 
 
 def _inlet(urls: Iterable[str | Request]) -> Pump | Ready:
+    pieces: Iterator[Piece] = (("", url) for url in _listed(urls, "fetch"))
+    return Ready(list(pieces)) if isinstance(urls, (list, tuple)) else Pump(pieces)
+
+
+def _listed(urls: Iterable[Any], verb: str) -> Iterable[Any]:
     if isinstance(urls, (str, bytes)) or not hasattr(urls, "__iter__"):
         what = "one string" if isinstance(urls, (str, bytes)) else type(urls).__name__
-        raise UsageError(f"fetch() takes an iterable of URLs, not {what}: write [url]")
-    pieces: Iterator[Piece] = (("", url) for url in urls)
-    return Ready(list(pieces)) if isinstance(urls, (list, tuple)) else Pump(pieces)
+        raise UsageError(f"{verb}() takes an iterable of URLs, not {what}: write [url]")
+    return urls

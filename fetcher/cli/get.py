@@ -57,7 +57,7 @@ def _first_words(incomplete: str) -> list[str]:
 
 command = table.command(
     get,
-    table.BY_NAME,
+    table.GET,
     [
         inspect.Parameter(
             "inputs",

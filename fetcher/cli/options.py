@@ -28,6 +28,7 @@ class Option(NamedTuple):
 
 _INPUT, _ENGINE, _LIMITS, _REQUEST = "Input", "Engine and speed", "Limits and retries", "Request"
 _NETWORK, _RECORD, _OUTPUT = "Network and TLS", "Record", "Output"
+_COMPARE = "Comparison"
 
 _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
     ("--unique", bool, False, None, "Ask each distinct URL once.", _INPUT),
@@ -63,6 +64,11 @@ _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
     ("--hash", bool, False, None, "Add the SHA-256 of the decoded body.", _RECORD),
     ("--headers", str, "", "A,B", "Add these response fields.", _RECORD),
     ("--save", str, "", "DIR", "Save each body there; the names are made by fetch.", _RECORD),
+    ("--engines", str, "", "A,B", "Which to compare; all that are installed.", _COMPARE),
+    ("--blocks", int, 10, "N", "Laps of each engine, in random balanced order.", _COMPARE),
+    ("--repeat", int, 1, "N", "The list so many times in each lap.", _COMPARE),
+    ("--seed", int, None, "N", "Of the order; a random one is printed.", _COMPARE),
+    ("--yes", bool, False, None, "Allow over 100 requests to a public host.", _COMPARE),
     ("-o --output", list[str], [], "FILE", "Also write records here, by suffix; repeatable.", _OUTPUT),
     ("--overwrite", bool, False, None, "Let -o and --summary replace existing files.", _OUTPUT),
     ("--json", bool, False, None, "JSON Lines on standard output.", _OUTPUT),
@@ -75,6 +81,7 @@ _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
 )
 TABLE: Final = tuple(Option(*row) for row in _ROWS)
 BY_NAME: Final = {option.name: option for option in TABLE}
+GET: Final = tuple(option.name for option in TABLE if option.panel != _COMPARE)
 
 
 def command(

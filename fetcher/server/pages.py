@@ -43,6 +43,22 @@ def pages() -> dict[str, Page]:
     return made
 
 
+@lru_cache(maxsize=8)
+def article(size: int) -> bytes:
+    """An HTML page of exactly that many bytes, at least 100: a list of links with some words to each."""
+    start, end = b"<!doctype html>\n<title>An article</title>\n<ul>\n", b"</ul>\n"
+    pieces, room = [], size - len(start) - len(end)
+    for number in range(room):
+        piece = f'<li><a href="/docs/{number % 10 + 1}.html">Page {number}</a> {_FILLER}</li>\n'.encode(
+            "ascii"
+        )
+        if len(piece) > room:
+            break
+        pieces.append(piece)
+        room -= len(piece)
+    return b"".join((start, *pieces, b" " * room, end))
+
+
 def _plan() -> dict[str, tuple[int, tuple[str, ...]]]:
     """Path -> (size, links) of the HTML pages; some links are relative, one has a query, one a fragment."""
     docs = [f"/docs/{n}.html" for n in range(1, 11)]

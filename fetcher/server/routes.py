@@ -26,6 +26,14 @@ async def page(request: web.Request) -> web.StreamResponse:
     return web.Response(body=found.body, headers={"Content-Type": found.type})
 
 
+async def article(request: web.Request) -> web.StreamResponse:
+    """An HTML page of N bytes, 100 to 10,000,000, full of links."""
+    size = int(request.match_info["n"])
+    if not 100 <= size <= 10_000_000:
+        raise web.HTTPNotFound(text="100 to 10,000,000 bytes, please.\n")
+    return web.Response(body=pages.article(size), content_type="text/html", charset="utf-8")
+
+
 async def moved(_request: web.Request) -> web.StreamResponse:
     """A page that has moved: 301 to another."""
     return _redirect(pages.MOVED[1], 301)
@@ -113,6 +121,7 @@ SLOW = (
     ("/redirect-to", "/redirect-to", redirect_to),
     ("/redirect-loop", "/redirect-loop{b:(/b)?}", redirect_loop),
     ("/gzip/N  /deflate/N  /br/N  /zstd/N", f"/{{coding:gzip|deflate|br|zstd}}/{_N}", bodies.coding),
+    ("/html/N", f"/html/{_N}", article),
     ("/chunked/N", f"/chunked/{_N}", bodies.chunked),
     ("/drip", "/drip", bodies.drip),
     ("/cookies", "/cookies", cookies),

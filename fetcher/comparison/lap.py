@@ -1,0 +1,187 @@
+"""One engine over the list, once, in a process of its own: started, watched, and what came of it read."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from fetcher.comparison.plan import PROBED, Arm, Plan
+from fetcher.errors import LocalFault
+from fetcher.histogram import Histogram
+from fetcher.model import Options
+from fetcher.sources import Bad
+from fetcher.usage import usage
+
+WORDS: Final = [sys.executable, "-m", "fetcher.comparison"]
+GLANCE: Final = 0.2  # seconds between two looks at the memory of its processes
+LEAVE: Final = 5.0  # seconds that a stopped lap has to end
+
+
+@dataclass(slots=True)
+class Lap:
+    """What a lap took, in seconds and bytes; from `wall` on it is of the list, after the warm-up."""
+
+    startup: float  # from the start of the process to its first answer
+    warmup: float  # from there to the last answer of the warm-up
+    wall: float
+    cpu: float  # user + system, the whole process tree
+    server: float | None  # CPU seconds of the server, where it is ours
+    rss: int  # the most that the tree was seen to hold
+    connections: int
+    width: int
+    spent: dict[str, float]  # seconds that the loop waited, by what for
+    out: Path = Path()
+    block: int = 0
+    position: int = 0
+    urls: int = 0
+    ok: int = 0
+    wire: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+    statuses: dict[str, int] = field(default_factory=dict)
+    elapsed: Histogram = field(default_factory=Histogram)
+
+    def record(self) -> dict[str, Any]:
+        """For the JSON of the comparison: every figure of every block."""
+        names = ("block", "position", "startup", "warmup", "wall", "cpu", "rss", "connections", "ok", "spent")
+        return {name: getattr(self, name) for name in names}
+
+
+def write(plan: Plan, folder: Path) -> Path:
+    """The frozen list as a file that only we may read: there may be passwords in it."""
+    listed = folder / "list.jsonl"
+    with listed.open("w", encoding="utf-8", errors="surrogatepass") as file:
+        for name, item in plan.pieces:
+            row = [name, item.text, item.why] if isinstance(item, Bad) else [name, str(item)]
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    return listed
+
+
+def probe(listed: Path, options: Options) -> float | None:
+    """Seconds that an answer takes which shares the server with no other; this warms the server up, too.
+
+    One URL before them, then the first few of the list: connections are new here where they are in the list.
+    """
+    few = listed.with_name("few.jsonl")
+    with listed.open(encoding="utf-8", errors="surrogatepass") as lines:
+        few.write_text(
+            "".join(line for _, line in zip(range(PROBED), lines, strict=False)), "utf-8", "surrogatepass"
+        )
+    one = _run(Arm("probe", "sequential", 1), few, options, 1, ())
+    for _ in answers(one):
+        pass
+    return one.elapsed.percentile(50) if one.ok else None
+
+
+def lap(plan: Plan, arm: Arm, listed: Path, options: Options, server: int | None = None) -> Lap:
+    """Run it. Raises LocalFault if its process fails."""
+    return _run(arm, listed, options, plan.warm, plan.readers, server)
+
+
+def answers(one: Lap) -> Iterator[dict[str, Any]]:
+    """Its records, in the order of the list; what they come to is noted on the lap."""
+    rows = []
+    with one.out.open("rb") as lines:
+        for line in lines:
+            record = json.loads(line)
+            rows.append(record)
+            one.urls += 1
+            one.ok += record["ok"]
+            one.wire += record["wire_size"] or 0
+            one.elapsed.add(record["elapsed"])
+            if kind := record["error"]:
+                one.errors[kind] = one.errors.get(kind, 0) + 1
+            if status := record["status"]:
+                one.statuses[str(status)] = one.statuses.get(str(status), 0) + 1
+    one.out.unlink()
+    rows.sort(key=lambda record: record["row"])
+    yield from rows
+
+
+def _run(
+    arm: Arm, listed: Path, options: Options, warm: int, readers: tuple[str, ...], server: int | None = None
+) -> Lap:
+    out = listed.with_name("out.jsonl")
+    task = {
+        "engine": arm.engine,
+        "concurrency": arm.concurrency,
+        "list": str(listed),
+        "out": str(out),
+        "warm": warm,
+        "readers": readers,
+        "options": options_record(options),
+    }
+    served = 0.0 if server is None else usage(server).cpu
+    began = time.monotonic()
+    code, most, said, complaint = _watch(json.dumps(task).encode() + b"\n")
+    if code:
+        words = complaint.decode("utf-8", "replace").strip().splitlines() or [f"it ended with {code}"]
+        raise LocalFault(f"{arm.name}: the process of a lap failed: {words[-1]}")
+    figures = json.loads(said)
+    wall = figures["ended"] - figures["opened"]
+    cpu = figures["ended_cpu"] - figures["opened_cpu"]
+    return Lap(
+        startup=figures["first"] - began,
+        warmup=max(figures["opened"] - figures["first"], 0.0),
+        wall=wall,
+        cpu=cpu,
+        server=None if server is None else usage(server).cpu - served,
+        rss=max(most, figures.get("rss", 0)),
+        connections=figures["connections"],
+        width=figures["width"],
+        spent=figures["spent"],
+        out=out,
+    )
+
+
+def _watch(task: bytes) -> tuple[int, int, bytes, bytes]:
+    """Run the process of a lap: its exit code, the most memory seen, its stdout and stderr."""
+    most = 0
+    with tempfile.TemporaryFile() as errors:
+        child = subprocess.Popen(  # noqa: S603 - this interpreter, this package
+            WORDS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, bufsize=0
+        )
+        assert child.stdin is not None
+        assert child.stdout is not None
+        try:
+            with suppress(BrokenPipeError):  # it has ended already, and its code says so
+                child.stdin.write(task)
+            while True:
+                try:
+                    child.wait(GLANCE)
+                    break
+                except subprocess.TimeoutExpired:
+                    most = max(most, usage(child.pid).rss)
+            said = child.stdout.read()
+        finally:
+            _end(child)
+        errors.seek(0)
+        return child.returncode, most, said, errors.read()
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Close the pipes; a lap that still runs ends with its stdin."""
+    for pipe in (child.stdin, child.stdout):
+        if pipe is not None:
+            pipe.close()
+    try:
+        child.wait(LEAVE)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def options_record(options: Options) -> dict[str, Any]:
+    """The settings as JSON; they cross by a pipe, for there are secrets among them."""
+    record = asdict(options)
+    record["data"] = None if options.data is None else options.data.decode("latin-1")
+    del record["save"]
+    record["unique"] = False  # the warm-up and --repeat ask again what the plan has kept
+    return record

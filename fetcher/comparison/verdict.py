@@ -1,0 +1,199 @@
+"""The whole comparison as one value: what was measured, who is faster, and one sentence to act on."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import exp, log
+from statistics import median
+from typing import Any, Final
+
+from fetcher.comparison.bottleneck import SHORT, bottleneck
+from fetcher.comparison.inference import Difference, Interval, differences, interval
+from fetcher.comparison.lap import Lap
+from fetcher.comparison.parity import Odd, Parity
+from fetcher.comparison.plan import Arm, Plan
+from fetcher.comparison.sentence import sentence
+from fetcher.histogram import merged
+
+FLOOR: Final = 0.01  # a difference of 1 % is of no use to anybody
+CONTROL: Final = 0.01  # p below which an engine differs from itself; as far as so few blocks can show it
+SHOWN: Final = 20  # URLs on which engines disagree
+
+
+@dataclass
+class Entry:
+    """One arm's figures: seconds, bytes, and what they are to the best arm's."""
+
+    arm: Arm
+    laps: list[Lap]
+    urls_per_s: Interval
+    cpu_per_url: Interval
+    limit: str
+    time: Difference | None = (
+        None  # against the fastest; None of the fastest itself, and where none is ranked
+    )
+    cpu: Difference | None = None  # against the one that needs least CPU
+
+    def record(self) -> dict[str, Any]:
+        """For the JSON, and for whatever shows it."""
+        laps, elapsed = self.laps, merged(one.elapsed for one in self.laps)
+        wire = median(one.wire / one.wall for one in laps)
+        percents = {f"p{percent}": elapsed.percentile(percent) for percent in (50, 95, 99)}
+        one = Interval(1.0, 1.0, 1.0)
+        return {
+            "engine": self.arm.engine,
+            "concurrency": laps[0].width,
+            "urls_per_s": self.urls_per_s.record(),
+            "bytes_per_s": round(wire),
+            "ratio": (self.time.ratio if self.time else one).record(),
+            "p": self.time.p if self.time else None,
+            "same": self.time.same if self.time else True,
+            "cpu_per_url": self.cpu_per_url.median,
+            "cpu_ratio": (self.cpu.ratio if self.cpu else one).record(),
+            "cpu_same": self.cpu.same if self.cpu else True,
+            "latency": {**percents, "max": elapsed.max},
+            "seconds": median(one.wall for one in laps),
+            "peak_rss": max(one.rss for one in laps),
+            "startup": median(one.startup for one in laps),
+            "connections": round(median(one.connections for one in laps)),
+            "ok": round(median(one.ok for one in laps)),
+            "failed": round(median(one.urls - one.ok for one in laps)),
+            "errors": dict(sum((Counter(one.errors) for one in laps), Counter())),
+            "statuses": dict(sum((Counter(one.statuses) for one in laps), Counter())),
+            "limit": self.limit,
+            "blocks": [one.record() for one in laps],
+        }
+
+
+@dataclass
+class Comparison:
+    """What came of it. `verdict` is ok, server-bound, disagree or invalid; only the first two rank."""
+
+    verdict: str
+    plan: Plan
+    entries: list[Entry]  # the best first, where they are ranked
+    control: Difference
+    twin: list[Lap]  # the control's laps
+    floor: float  # the ratio below which differences are noise
+    why: str = ""
+    odd: list[Odd] = field(default_factory=list)
+    changing: int = 0  # URLs that changed by themselves
+    alone: float | None = None  # seconds
+    warnings: list[str] = field(default_factory=list)
+    environment: dict[str, Any] = field(default_factory=dict)  # see `machine`
+
+    @property
+    def fastest(self) -> str | None:
+        """The engine that took least time, where time says anything."""
+        return self.entries[0].arm.name if self.verdict == "ok" else None
+
+    def record(self) -> dict[str, Any]:
+        """As data for JSON (DESIGN section 2, and more)."""
+        host, most = self.plan.most()
+        return {
+            "verdict": self.verdict,
+            "sentence": sentence(self),
+            "why": self.why,
+            "seed": self.plan.seed,
+            "blocks": self.plan.blocks,
+            "urls": len(self.plan.pieces),
+            "warmup": self.plan.warm,
+            "requests": self.plan.requests,
+            "most": {"host": host, "requests": most},
+            "fastest": self.fastest,
+            "engines": {entry.arm.name: entry.record() for entry in self.entries},
+            "control": {
+                "engine": self.plan.arms[0].name,
+                "ratio": self.control.ratio.record(),
+                "p": self.control.p,
+                "floor": self.floor,
+                "blocks": [one.record() for one in self.twin],
+            },
+            "alone": self.alone,
+            "disagree": [{"row": one.row, "url": one.url, "fields": one.fields} for one in self.odd[:SHOWN]],
+            "disagreeing": len(self.odd),
+            "changing": self.changing,
+            "warnings": self.warnings,
+            "environment": self.environment,
+        }
+
+
+def judged(plan: Plan, done: dict[Arm, list[Lap]], parity: Parity, alone: float | None) -> Comparison:
+    """The verdict on these laps."""
+    rng = random.Random(plan.seed)  # noqa: S311 - chance, not secrecy
+    entries = [_entry(arm, laps, alone, rng) for arm, laps in done.items() if not arm.control]
+    twin = next(laps for arm, laps in done.items() if arm.control)
+    walls = {entry.arm: [one.wall for one in entry.laps] for entry in entries}
+    first = entries[0]
+    control = differences(walls[first.arm], [[one.wall for one in twin]], log(1 + FLOOR), rng)[0]
+    floor = max(log(1 + FLOOR), abs(log(control.ratio.median)))
+    odd, changing = parity.judge()
+    entries.sort(key=lambda entry: -entry.urls_per_s.median)
+    found = Comparison("ok", plan, entries, control, twin, exp(floor), "", odd, changing, alone)
+    found.warnings = _warnings(found)
+    if odd:
+        found.verdict, found.why = "disagree", f"{len(odd):,} of {len(plan.pieces):,} URLs"
+    elif not any(one.ok for entry in entries for one in entry.laps):
+        found.verdict, found.why = "invalid", "not one URL was answered well"
+    elif control.p <= max(CONTROL, 2 / 2**plan.blocks) and not control.same:
+        found.verdict, found.why = "invalid", f"{first.arm.name} differs from itself"
+    else:
+        _rank(found, floor, rng)
+    return found
+
+
+def _entry(arm: Arm, laps: list[Lap], alone: float | None, rng: random.Random) -> Entry:
+    rates = interval([max(one.urls, 1) / one.wall for one in laps], rng)
+    used = interval([max(one.cpu, 1e-6) / max(one.urls, 1) for one in laps], rng)
+    return Entry(arm, laps, rates, used, bottleneck(laps, alone))
+
+
+def _rank(found: Comparison, floor: float, rng: random.Random) -> None:
+    """Compare with the best: in time, and in CPU; where the server was the limit, by CPU alone."""
+    entries = found.entries
+    if entries[0].limit == "server":
+        found.verdict = "server-bound"
+        found.why = "answers queued at the server while the client had time to spare"
+    _against(entries, "time", [[one.wall for one in entry.laps] for entry in entries], floor, rng)
+    thrifty = sorted(entries, key=lambda entry: entry.cpu_per_url.median)
+    used = [[max(one.cpu, 1e-6) for one in entry.laps] for entry in thrifty]
+    _against(thrifty, "cpu", used, log(1 + FLOOR), rng)
+    if found.verdict == "server-bound":
+        found.entries = thrifty
+
+
+def _against(
+    entries: Sequence[Entry], name: str, values: list[list[float]], floor: float, rng: random.Random
+) -> None:
+    for entry, one in zip(entries[1:], differences(values[0], values[1:], floor, rng), strict=True):
+        setattr(entry, name, one)
+
+
+def _warnings(found: Comparison) -> list[str]:
+    """What a reader of the figures should know."""
+    said = []
+    fastest = found.entries[0]
+    if (shortest := median(one.wall for one in fastest.laps)) < SHORT:
+        said.append(
+            f"a lap of {fastest.arm.name} took {shortest * 1e3:.0f} ms, which is mostly chance: "
+            "compare a longer list, or add --repeat N"
+        )
+    for entry in found.entries:
+        walls = [one.wall for one in entry.laps]
+        if max(walls) > 2 * median(walls):
+            said.append(
+                f"a lap of {entry.arm.name} took {max(walls) / median(walls):.1f} times as long as usual: "
+                "something else was at work; no lap is left out"
+            )
+        if entry.laps[0].width < entry.arm.concurrency:
+            said.append(
+                f"{entry.arm.name} ran {entry.laps[0].width} at once: the limit of open files (ulimit -n)"
+            )
+    if found.changing:
+        said.append(
+            f"{found.changing:,} URLs gave different answers to the same engine: they change by themselves"
+        )
+    return said
