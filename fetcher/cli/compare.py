@@ -120,6 +120,7 @@ def _measure(inputs: list[str], values: dict[str, Any]) -> dict[str, Any]:
     teller = Teller(values)
     try:
         if not inputs:
+            teller.announce("no list: three workloads on the embedded test site, which takes some minutes")
             return comparison.experiment(names, made, named=bool(values["engines"]), tell=teller, **settings)
         plan = planned(_pieces(inputs, values), names, made, repeat=values["repeat"], **settings)
         teller.announce(announced(plan, made, yes=values["yes"]))
