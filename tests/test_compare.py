@@ -118,11 +118,18 @@ def capped() -> Iterator[str]:
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_an_engine_slowed_by_a_fifth_is_found(site: str, arms: None) -> None:
-    found = compared([f"{site}/delay/0.02/1000?{n}" for n in range(50)], "sequential,slowed", blocks=10)
-    slowed = found.record()["engines"]["slowed"]
-    assert (found.verdict, found.fastest, slowed["same"]) == ("ok", "sequential", False), found.record()
-    assert 1.05 <= slowed["ratio"]["low"] <= 1.2 <= slowed["ratio"]["high"] <= 1.4
-    print(f"slowed: {slowed['ratio']}")
+    """Three times; an interval of 95 % may miss the truth once in twenty."""
+    # All of it the client's own time: what a server did in the pauses would not be slowed.
+    urls = [f"{site}/bytes/10000?{n}" for n in range(8000)]
+    covered = 0
+    for _ in range(3):
+        found = compared(urls, "asyncio,slowed", blocks=10)
+        slowed = found.record()["engines"]["slowed"]
+        assert (found.verdict, found.fastest, slowed["same"]) == ("ok", "asyncio", False), found.record()
+        assert 1.05 <= slowed["ratio"]["low"] <= slowed["ratio"]["high"] <= 1.4
+        covered += slowed["ratio"]["low"] <= 1.2 <= slowed["ratio"]["high"]
+        print(f"slowed: {slowed['ratio']}")
+    assert covered >= 2
 
 
 @pytest.mark.long
