@@ -29,11 +29,7 @@ def announced(plan: Plan, made: Options, *, yes: bool) -> str:
         f"with warm-ups {plan.requests:,} requests, of which {host} gets at most {most:,}",
         f"seed {plan.seed}",
     ]
-    if beyond or plan.beyond(0, options=made):
-        limit = 8 if made.per_host is None else made.per_host
-        words.append(
-            f"at most {limit} at once per public host (--per-host)" if limit else "no limit per host"
-        )
+    words += plan.limits(made)
     return "; ".join(words)
 
 

@@ -68,6 +68,7 @@ def run(
                 done[arm].append(one)
     found = judged(plan, done, parity, alone)
     found.environment = machine
+    found.warnings[:0] = plan.limits(options)
     return found
 
 

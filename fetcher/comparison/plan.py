@@ -23,6 +23,7 @@ from fetcher.sources import Skip
 BLOCKS: Final = 10
 WARM: Final = 64  # URLs of a warm-up, at most
 PROBED: Final = 20  # URLs that are asked beforehand, one after the other
+EACH: Final = 8  # requests at once to a host that is not this machine, if nobody says
 PUBLIC: Final = 100  # requests that a public host gets without --yes
 ALPHA: Final = 0.05
 
@@ -63,6 +64,18 @@ class Plan:
         """Public hosts that would get more requests than this, and how many."""
         many = [(host, self._gets(count)) for host, count in self.hosts.most_common()]
         return [(host, count) for host, count in many if count > limit and not is_local(host, options)]
+
+    def limits(self, options: Options) -> list[str]:
+        """What holds every arm back alike, in words: limits per host, and rates that were asked for."""
+        most = EACH if options.per_host is None else options.per_host
+        held = [host for host in self.hosts if options.per_host is not None or not urls.is_loopback(host)]
+        others = f" and {len(held) - 1:,} more" if len(held) > 1 else ""
+        said = [f"at most {most} at once to {held[0]}{others} (--per-host)"] if held and most else []
+        said += [f"at most {options.rate:g} requests a second in all (--rate)" if options.rate else ""]
+        said += [
+            f"at most {options.host_rate:g} a second per host (--host-rate)" if options.host_rate else ""
+        ]
+        return [words for words in said if words]
 
     def order(self, rng: random.Random) -> list[list[Arm]]:
         """For each block the arms in their order.

@@ -1,4 +1,4 @@
-"""The asyncio engine, and after each batch of answers a fifth of the time that it took once more: 20 % slower."""
+"""The asyncio engine, and after each batch of answers a fifth of its time once more: 20 % slower."""
 
 from __future__ import annotations
 
