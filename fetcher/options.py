@@ -69,10 +69,17 @@ def check(options: Options) -> None:
     if options.family not in (0, 4, 6):
         raise UsageError(f"family {options.family!r}: give 4, 6, or 0 for both")
     options.http = _http(options.http)
+    options.headers = _names(options.headers)
     for name, form in FORMS.items():
         setattr(options, name, _rows(name, getattr(options, name), form))
     for fixed in options.resolve:
         _check_resolve(*fixed)
+
+
+def _names(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, (list, tuple)) or not all(isinstance(name, str) for name in given):
+        raise UsageError(f"headers {given!r}: give a list of names, such as ['etag']")
+    return tuple(given)
 
 
 def _http(given: Any) -> str:

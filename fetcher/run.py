@@ -62,6 +62,7 @@ class Run:
     ) -> None:
         engine = engine.lower() if isinstance(engine, str) else engine
         module = engines.pick(engine)
+        engines.speaks(engine, options.http)
         each = module.DESCRIPTORS + bool(options.save)
         options.concurrency, self.warning = fit(options.concurrency or module.CONCURRENCY, each)
         self.name = engine

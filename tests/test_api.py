@@ -148,3 +148,12 @@ def test_redirects_retries_and_attempts_are_counted(engine: str, site: str) -> N
     )
     assert (hop.status, len(hop.redirects), hop.attempts) == (200, 2, 3)
     assert (failing.status, failing.attempts, failing.error, failing.ok) == (503, 2, None, False)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [({"http": 2}, "asyncio speaks HTTP/1.1 only"), ({"headers": "etag"}, "give a list of names")],
+)
+def test_a_setting_that_would_be_ignored_is_refused(settings: dict[str, object], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        list(fetcher.fetch(["http://127.0.0.1:1/"], **settings))

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from fetcher import engines, menu
 from fetcher.cli import COMMANDS, completing
 from fetcher.cli import options as table
 from fetcher.errors import LocalFault, UsageError
@@ -134,12 +133,6 @@ def _check(options: Options, values: dict[str, Any]) -> None:
     check(options)
     if values["ipv4"] and values["ipv6"]:
         raise UsageError("-4 and -6 exclude each other: give one, or none for both")
-    if options.http != "1.1" and values["engine"] != "curl":
-        known = menu.names(engines)
-        cure = "add -e curl" if "curl" in known else "leave it out"
-        others = " and ".join((", ".join(known[:-1]), known[-1])) if "curl" not in known else values["engine"]
-        speak = "speak" if "curl" not in known else "speaks"
-        raise UsageError(f"--http {options.http}: {others} {speak} HTTP/1.1 only: {cure}")
     for name in ("cacert", "cert"):
         path = getattr(options, name)
         if path and not Path(path).is_file():

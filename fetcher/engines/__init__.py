@@ -6,6 +6,7 @@ The contract. `engines/NAME.py` offers
     LIBRARIES: tuple[str, ...]                          the distributions it stands on, for `fetch engines`
     DESCRIPTORS: int                                    open files of this process that one slot may need
     def engine(options: Options) -> ContextManager[Engine]
+    VERSIONS: tuple[str, ...]                           of HTTP, where it speaks more than "1.1"
 
 and nothing else is edited: the folder is the menu. A `ModuleNotFoundError` while it is imported becomes a
 clear line with the cure. What every engine promises (tests/contracts/test_engines.py holds it to this):
@@ -31,6 +32,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol, cast
 
 from fetcher import menu
+from fetcher.errors import UsageError
 from fetcher.model import Options, Request, Result
 
 
@@ -63,6 +65,12 @@ class Module(Protocol):
 
     def engine(self, options: Options) -> AbstractContextManager[Engine]:
         """An engine for one run; `options.concurrency` is its width."""
+
+
+def speaks(name: str, version: str) -> None:
+    """Raise UsageError where that engine does not speak this version of HTTP."""
+    if version not in getattr(pick(name), "VERSIONS", ("1.1",)):
+        raise UsageError(f"--http {version}: {name} speaks HTTP/1.1 only: add -e curl, or leave it out")
 
 
 def pick(name: str) -> Module:

@@ -36,6 +36,7 @@ from fetcher.resolve import Answer, Resolver
 CONCURRENCY: Final = 64
 LIBRARIES = ("pycurl",)
 DESCRIPTORS: Final = 1
+VERSIONS: Final = ("1.1", "2", "3")
 INSIDE: Final = _curl_setup.inside()
 LOOK: Final = 0.25  # seconds between two looks at the heads that are on their way
 GLANCE: Final = 0.005  # seconds between two looks at the lookups while transfers are under way
@@ -130,8 +131,6 @@ class _Curl:
             self._loop.close()
         finally:
             self._resolver.close()
-
-    # Inside.
 
     def _new_slot(self) -> Slot:
         return Slot(self._setup, self._connections, self._unpacking, self._sent)
