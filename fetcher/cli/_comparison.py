@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from fetcher.report.page import visible
+
 LIMITS: Final = {
     "client": "the engine itself",
     "server": "the server",
@@ -86,9 +88,9 @@ def _interval(one: dict[str, float], unit: str) -> str:
 def _disagreement(record: dict[str, Any]) -> list[str]:
     lines = []
     for one in record["disagree"]:
-        lines.append(f"row {one['row']:,}  {one['url']}")
+        lines.append(f"row {one['row']:,}  {visible(one['url'])}")
         for field, values in one["fields"].items():
-            said = "; ".join(f"{value} ({', '.join(arms)})" for value, arms in values.items())
+            said = "; ".join(f"{visible(value)} ({', '.join(arms)})" for value, arms in values.items())
             lines.append(f"  {field}: {said}")
     if (more := record["disagreeing"] - len(record["disagree"])) > 0:
         lines.append(f"and {more:,} URLs more")

@@ -32,15 +32,17 @@ def text(tally: Tally, facts: Facts, width: int | None = None) -> str:
     """The summary as a few plain lines, wrapped where there is a width."""
     lines = _lines(tally, facts)
     if width is not None:
-        lines = [part for line in lines for part in _wrapped(line, width)]
+        lines = [part for line in lines for part in wrapped(line, width)]
     return "\n".join(lines).replace(KEPT, " ")
 
 
-def _wrapped(line: str, width: int) -> list[str]:
+def wrapped(line: str, width: int) -> list[str]:
+    """The line in parts that fit, what follows the first indented."""
     indent = " " * (len(line) - len(line.lstrip(" ")))
-    return textwrap.wrap(
+    parts = textwrap.wrap(
         line, width, subsequent_indent=indent + "  ", break_long_words=False, break_on_hyphens=False
     )
+    return parts or [""]
 
 
 def _lines(tally: Tally, facts: Facts) -> list[str]:

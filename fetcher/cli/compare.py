@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from fetcher.cli import options as table
+from fetcher.cli._descriptors import width
 from fetcher.cli._foretold import Teller, announced, say
 from fetcher.cli.get import guarded, options
 from fetcher.errors import UsageError
@@ -172,11 +173,14 @@ def _formed(record: dict[str, Any], path: str) -> str:
 
 def _print(record: dict[str, Any], values: dict[str, Any]) -> None:
     from fetcher.cli._comparison import experiment, text
+    from fetcher.cli._summary import wrapped
 
     if values["json"]:
         print(json.dumps(record, indent=1))
         return
     lines = experiment(record) if "workloads" in record else text(record)
+    if sys.stdout.isatty():
+        lines = [part for line in lines for part in wrapped(line, max(width(1), 20))]
     print("\n".join(lines))
 
 
