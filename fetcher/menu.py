@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import pkgutil
+import sys
 import threading
 from difflib import get_close_matches
 from importlib import import_module
@@ -57,6 +58,16 @@ def pick(folder: ModuleType, name: str) -> ModuleType:
         if (error.name or "").startswith("fetcher"):
             raise
         raise UsageError(f"{name} {cure(error.name or '')}") from error
+
+
+def command(module: str) -> list[str]:
+    """The words that run a module of ours in a process of its own.
+
+    `-m` would put the working directory first on the path, and run whatever `secrets.py` lies there; only
+    where this process was itself started so, it may be the only way to find us.
+    """
+    here = {"", str(Path.cwd())} & set(sys.path)
+    return [sys.executable, *(() if here else ("-P",)), "-m", module]
 
 
 def cure(library: str) -> str:

@@ -135,7 +135,8 @@ class Run:
             more = "raise --concurrency" if may_grow else "another engine has more slots"
             return f"{share} was spent waiting for servers, {width} at once: {more}"
         blocked = self.limits.blocked_by()
-        if why == "limits" and blocked is not None:
+        # With all that is left parked for a host, the loop has nothing to start: it takes that for the tail.
+        if blocked is not None and (why == "limits" or (why == "tail" and blocked[2] > most / 2)):
             reason, host, _ = blocked
             return f"{share} was spent waiting for the {LIMITS[reason].format(host=host)}"
         return SENTENCES.get(why, SENTENCES["input"]).format(share=share)

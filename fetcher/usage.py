@@ -39,10 +39,15 @@ def own() -> float:
 
 
 def peak() -> int:
-    """The most memory that this process itself has held, in bytes."""
-    with suppress(OSError, IndexError, ValueError):
-        # Not ru_maxrss: it begins with what the parent held, whose copy a child is before it execs.
-        return int((PROC / "self/status").read_text().split("VmHWM:")[1].split()[0]) << 10
+    """The most memory that this process and each one below it has held, in bytes; added up."""
+    total = 0
+    for pid in _below(os.getpid()) if PROC.is_dir() else ():
+        with suppress(OSError, IndexError, ValueError):
+            # Not ru_maxrss: it begins with what the parent held, whose copy a child is before it execs.
+            status = (PROC / str(pid) / "status").read_text()
+            total += int(status.split("VmHWM:")[1].split()[0]) << 10
+    if total:
+        return total
     with suppress(ImportError):
         import resource
 

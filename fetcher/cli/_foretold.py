@@ -13,8 +13,7 @@ from fetcher.options import Options
 
 def announced(plan: Plan, made: Options, *, yes: bool) -> str:
     """What will be sent, before anything is. Raises UsageError where that is much for a public host."""
-    beyond = plan.beyond(options=made)
-    if beyond and not yes:
+    if not yes and (beyond := plan.beyond(options=made)):
         host, count = beyond[0]
         others = f" and {len(beyond) - 1} more hosts" if len(beyond) > 1 else ""
         raise UsageError(
@@ -26,7 +25,7 @@ def announced(plan: Plan, made: Options, *, yes: bool) -> str:
     names = ", ".join(arm.name for arm in plan.arms)
     words = [
         f"{len(plan.arms)} arms ({names}) x {plan.blocks} blocks x {len(plan.pieces):,} URLs",
-        f"with warm-ups {plan.requests:,} requests, of which {host} gets at most {most:,}",
+        f"with warm-ups {plan.requests:,} requests; {host} gets at most {most:,}, retries included",
         f"seed {plan.seed}",
     ]
     words += plan.limits(made)

@@ -8,6 +8,7 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
+from random import randrange
 from types import FrameType
 from typing import Annotated, Any, Final
 
@@ -85,7 +86,8 @@ def _compare(inputs: list[str], values: dict[str, Any]) -> int:
 
     _check(values)
     before = {path for path in values["output"] if Path(path).exists()}
-    handlers = {number: signal.signal(number, _stop) for number in NUMBERS}
+    heard = [number for number in NUMBERS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
+    handlers = {number: signal.signal(number, _stop) for number in heard}
     files: list[Any] = []
     done = False
     try:
@@ -121,7 +123,13 @@ def _measure(inputs: list[str], values: dict[str, Any]) -> dict[str, Any]:
     teller = Teller(values)
     try:
         if not inputs:
-            teller.announce("no list: three workloads on the embedded test site, which takes some minutes")
+            if values["repeat"] != 1:
+                raise UsageError("--repeat goes with a list: name one, or leave it out")
+            settings["seed"] = seed = values["seed"] or randrange(1 << 31)  # noqa: S311
+            teller.announce(
+                f"no list: three workloads on the embedded test site x {len(names)} engines and a control x "
+                f"{values['blocks']} blocks, which takes some minutes; seed {seed}"
+            )
             return comparison.experiment(names, made, named=bool(values["engines"]), tell=teller, **settings)
         plan = planned(_pieces(inputs, values), names, made, repeat=values["repeat"], **settings)
         teller.announce(announced(plan, made, yes=values["yes"]))

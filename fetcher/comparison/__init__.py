@@ -54,14 +54,15 @@ def run(
     parity = Parity()
     with tempfile.TemporaryDirectory(prefix="fetch-compare-") as folder:
         listed = laps.write(plan, Path(folder))
+        sample = frozenset(plan.sample)
         tell("the server is warmed up, one URL after the other")
-        alone = laps.probe(listed, options)
+        alone = laps.probe(plan, listed, options)
         for number, block in enumerate(plan.order(rng)):
             for position, arm in enumerate(block):
                 tell(f"block {number + 1} of {plan.blocks}: {arm.name}")
                 one = laps.lap(plan, arm, listed, options, server)
                 one.block, one.position = number, position
-                parity.add(arm, laps.answers(one))
+                parity.add(arm, laps.answers(one, sample))
                 if one.urls != len(plan.pieces):
                     lost = f"{one.urls:,} records for {len(plan.pieces):,} URLs"
                     raise LocalFault(f"{arm.name} gave {lost}: a bug in that engine; report it")
@@ -106,7 +107,8 @@ def experiment(
         "verdict": next((one for one in ("disagree", "invalid", "server-bound") if one in verdicts), "ok"),
         "seed": seed,
         "blocks": blocks,
-        "fastest": {name: record["fastest"] for name, record in found.items()},
+        "fastest": None,  # for each: see `workloads`
+        "engines": {},
         "sentence": sentence(found),
         "advice": [one.record() for one in advised],
         "workloads": found,

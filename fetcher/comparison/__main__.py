@@ -59,7 +59,7 @@ def lap(task: dict[str, Any]) -> dict[str, Any]:
     spent: Spent = {}
     rows = Rows(Ready([*pieces[:warm], *pieces]), options)
     gate = Gate(rows, warm, lambda: note("opened"))
-    _, feed = chain(gate, options)
+    limits, feed = chain(gate, options)
     connections = Connections(feed)
     with Path(task["out"]).open("wb", 1 << 16) as file, jsonl.sink(file, columns(options)) as write:
 
@@ -75,6 +75,10 @@ def lap(task: dict[str, Any]) -> dict[str, Any]:
             figures["rss"] = peak()
             figures["connections"] = connections.opened
             figures["spent"] = {why: seconds for why, seconds in spent.items() if why != "warm-up"}
+            if (
+                held := limits.blocked_by()
+            ) is not None:  # the loop takes such a wait for the end of the list
+                figures["spent"]["limits"] = max(figures["spent"].get("limits", 0.0), held[2])
     return figures
 
 

@@ -39,7 +39,8 @@ def bottleneck(laps: Sequence[Lap], alone: float | None) -> str:
     loads = [one.server / (one.warmup + one.wall) for one in laps if one.server is not None]
     if loads and median(loads) >= LOADED:
         return "server"
-    usual = merged(one.elapsed for one in laps).percentile(50)
+    sampled = [seconds for one in laps for seconds in one.sampled]  # of the URLs that were asked alone
+    usual = median(sampled) if sampled else merged(one.elapsed for one in laps).percentile(50)
     if busy < IDLE and alone and usual and usual >= SLOWER * alone:
         return "server"
     return "answers"

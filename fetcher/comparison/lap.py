@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
-from fetcher.comparison.plan import PROBED, Arm, Plan
+from fetcher import menu
+from fetcher.comparison.plan import Arm, Plan
 from fetcher.errors import LocalFault
 from fetcher.histogram import Histogram
 from fetcher.model import Options
 from fetcher.sources import Bad
 from fetcher.usage import usage
 
-WORDS: Final = [sys.executable, "-m", "fetcher.comparison"]
+WORDS: Final = menu.command("fetcher.comparison")
 GLANCE: Final = 0.2  # seconds between two looks at the memory of its processes
 LEAVE: Final = 5.0  # seconds that a stopped lap has to end
 
@@ -39,6 +40,7 @@ class Lap:
     width: int
     spent: dict[str, float]  # seconds that the loop waited, by what for
     out: Path = Path()
+    warm: int = 0  # rows of the warm-up, which come before those of the list
     block: int = 0
     position: int = 0
     urls: int = 0
@@ -47,6 +49,7 @@ class Lap:
     errors: dict[str, int] = field(default_factory=dict)
     statuses: dict[str, int] = field(default_factory=dict)
     elapsed: Histogram = field(default_factory=Histogram)
+    sampled: list[float] = field(default_factory=list)  # seconds of the answers that the probe had, too
 
     def record(self) -> dict[str, Any]:
         """For the JSON of the comparison: every figure of every block."""
@@ -64,20 +67,19 @@ def write(plan: Plan, folder: Path) -> Path:
     return listed
 
 
-def probe(listed: Path, options: Options) -> float | None:
+def probe(plan: Plan, listed: Path, options: Options) -> float | None:
     """Seconds that an answer takes which shares the server with no other; this warms the server up, too.
 
-    One URL before them, then the first few of the list: connections are new here where they are in the list.
+    One URL before them, then a sample of the list: connections are new here where they are in the list.
     """
     few = listed.with_name("few.jsonl")
     with listed.open(encoding="utf-8", errors="surrogatepass") as lines:
-        few.write_text(
-            "".join(line for _, line in zip(range(PROBED), lines, strict=False)), "utf-8", "surrogatepass"
-        )
+        wanted = set(plan.sample)
+        chosen = "".join(line for row, line in enumerate(lines, 1) if row in wanted)
+        few.write_text(chosen, "utf-8", "surrogatepass")
     one = _run(Arm("probe", "sequential", 1), few, options, 1, ())
-    for _ in answers(one):
-        pass
-    return one.elapsed.percentile(50) if one.ok else None
+    list(answers(one, range(len(wanted) + 2)))
+    return median(one.sampled) if one.sampled else None
 
 
 def lap(plan: Plan, arm: Arm, listed: Path, options: Options, server: int | None = None) -> Lap:
@@ -85,9 +87,10 @@ def lap(plan: Plan, arm: Arm, listed: Path, options: Options, server: int | None
     return _run(arm, listed, options, plan.warm, plan.readers, server)
 
 
-def answers(one: Lap) -> Iterator[dict[str, Any]]:
+def answers(one: Lap, sample: Container[int] = ()) -> Iterator[dict[str, Any]]:
     """Its records, in the order of the list; what they come to is noted on the lap."""
     rows = []
+    first = one.warm + 1
     with one.out.open("rb") as lines:
         for line in lines:
             record = json.loads(line)
@@ -96,6 +99,8 @@ def answers(one: Lap) -> Iterator[dict[str, Any]]:
             one.ok += record["ok"]
             one.wire += record["wire_size"] or 0
             one.elapsed.add(record["elapsed"])
+            if record["ok"] and record["row"] - first + 1 in sample:
+                one.sampled.append(record["elapsed"])
             if kind := record["error"]:
                 one.errors[kind] = one.errors.get(kind, 0) + 1
             if status := record["status"]:
@@ -138,6 +143,7 @@ def _run(
         width=figures["width"],
         spent=figures["spent"],
         out=out,
+        warm=warm,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import comb
 from typing import Any, Final
 
 from fetcher.comparison.plan import Arm
@@ -12,6 +13,7 @@ from fetcher.errors import TRANSIENT
 from fetcher.model import PARITY
 
 Outcome = tuple[Any, ...]  # the values of PARITY
+CHANCE: Final = 0.001  # p below which it is no chance that one engine alone has seen URLs change
 PASSING: Final = (429, 500, 502, 503, 504)  # statuses that may be gone the next time
 
 
@@ -43,26 +45,33 @@ class Parity:
     def judge(self) -> tuple[list[Odd], int]:
         """URLs on which engines disagree, and how many others changed by themselves.
 
-        A failure that may pass counts only against an arm that had nothing else. Where two engines have seen
-        a URL change, the URL changes. Where every arm is true to itself and they differ, or just one engine
-        changes its word (its control may, too), that is the engines' doing.
+        A failure that may pass counts only against an arm that had nothing else (`verdict` looks at how many
+        fail). Where every arm is true to itself and they differ, that is the engines' doing. Where two
+        engines have seen a URL change, the URL changes. Where just one has, it is that engine's doing if so
+        many of all such answers would hardly have fallen to it by chance.
         """
-        odd, changing = [], 0
+        odd: dict[int, dict[str, frozenset[Outcome]]] = {}
+        lone: dict[str, list[int]] = {}  # engine -> rows that changed for it alone, one for each such answer
+        changing = set()
         for row, seen in self._seen.items():
             if len(seen) == 1:
                 continue
             words = self._words(seen)
-            if len(set(words.values())) == 1 and len(next(iter(words.values()))) == 1:
-                changing += 1  # but for passing failures all agree
-            elif self._is_changing(words):
-                changing += 1
-            else:
-                odd.append(self._odd(row, words))
-        return odd, changing
-
-    def _is_changing(self, words: dict[str, frozenset[Outcome]]) -> bool:
-        changed = {self._engines[arm] for arm, said in words.items() if len(said) > 1}
-        return len(changed) > 1 or changed == set(self._engines.values())
+            changed = {self._engines[arm] for arm, said in words.items() if len(said) > 1}
+            engine = changed.pop() if len(changed) == 1 else ""
+            steady = {said for arm, said in words.items() if self._engines[arm] != engine}
+            if len(steady) > 1 and not changed:
+                odd[row] = words
+                continue
+            changing.add(row)
+            if engine and steady:
+                lone.setdefault(engine, []).extend([row] * _strange(seen, *steady))
+        together = sum(map(len, lone.values()))
+        for engine, rows in lone.items():
+            share = list(self._engines.values()).count(engine) / len(self._engines)
+            if _tail(len(rows), together, share) < CHANCE:
+                odd.update({row: self._words(self._seen[row]) for row in rows})
+        return [self._odd(row, odd[row]) for row in sorted(odd)], len(changing - odd.keys())
 
     def _words(self, seen: dict[Outcome, Counter[str]]) -> dict[str, frozenset[Outcome]]:
         """What each arm has said, without failures that may pass where it has said anything else."""
@@ -82,6 +91,18 @@ class Parity:
             if len(values) > 1:
                 found.fields[name] = values
         return found
+
+
+def _strange(seen: dict[Outcome, Counter[str]], steady: frozenset[Outcome]) -> int:
+    """How many answers were not what the other engines always had, without failures that may pass."""
+    return sum(
+        arms.total() for outcome, arms in seen.items() if outcome not in steady and not _passing(outcome)
+    )
+
+
+def _tail(least: int, count: int, share: float) -> float:
+    """How likely at least so many of `count` are to fall to one who has that share of all answers."""
+    return sum(comb(count, n) * share**n * (1 - share) ** (count - n) for n in range(least, count + 1))
 
 
 def _outcome(record: dict[str, Any]) -> Outcome:

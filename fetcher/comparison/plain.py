@@ -81,6 +81,7 @@ class Plain:
             self._own.session = requests.Session()
             self._own.session.trust_env = False
         options = self._options
+        before = self._opened()
         with self._own.session.request(
             request.method,
             request.wire,
@@ -97,6 +98,7 @@ class Plain:
             plain = "content-encoding" not in response.headers
             found.wire_size = response.raw.tell() or (len(body) if plain else None)
             found.fields = tuple(response.raw.headers.items())
+            found.reused = self._opened() == before
         found.content_type = found.get("content-type")
         found.encoding = found.get("content-encoding")
         for make in readers.pick_all(request.readers)[0]:
@@ -104,6 +106,11 @@ class Plain:
             reader.feed(body)
             reader.done(found)
         return found
+
+    def _opened(self) -> int:
+        """Connections of this thread so far."""
+        pools = [adapter.poolmanager.pools for adapter in self._own.session.adapters.values()]
+        return sum(pool[key].num_connections for pool in pools for key in pool.keys())  # noqa: SIM118
 
 
 @contextmanager

@@ -6,13 +6,14 @@ import random
 import socket
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final
 
 from fetcher import urls
+from fetcher.comparison.arms import PLAIN, arms_of
 from fetcher.comparison.arms import Arm as Arm
-from fetcher.comparison.arms import arms_of
 from fetcher.errors import UsageError
 from fetcher.feeds.rows import Rows
 from fetcher.model import Options, Request
@@ -25,6 +26,8 @@ WARM: Final = 64  # URLs of a warm-up, at most
 PROBED: Final = 20  # URLs that are asked beforehand, one after the other
 EACH: Final = 8  # requests at once to a host that is not this machine, if nobody says
 PUBLIC: Final = 100  # requests that a public host gets without --yes
+LOOKUPS: Final = 32  # at once
+SPAWN: Final = 8  # URLs of a warm-up, at least: workers are started by them
 ALPHA: Final = 0.05
 
 
@@ -39,6 +42,8 @@ class Plan:
     warm: int = 0
     readers: tuple[str, ...] = ()  # what else is made of each body; () : what the options say
     hosts: Counter[str] = field(default_factory=Counter)  # host -> requests for the list once
+    retries: int = 0  # further attempts that each may take
+    sample: tuple[int, ...] = ()  # rows, from 1, that are asked beforehand
 
     @property
     def laps(self) -> int:
@@ -47,7 +52,7 @@ class Plan:
 
     @property
     def requests(self) -> int:
-        """How many there will be, warm-ups and the probe included; redirects and retries are not."""
+        """How many there will be, warm-ups and the probe included, if none is redirected or tried again."""
         return self.laps * (len(self.pieces) + self.warm) + self.probed
 
     @property
@@ -56,14 +61,17 @@ class Plan:
         return 1 + min(len(self.pieces), PROBED)
 
     def most(self) -> tuple[str, int]:
-        """The host that gets most, and how many requests at most: the warm-up may be all for it."""
+        """The host that gets most, and how many requests at most, retries included; redirects are not."""
         host, count = self.hosts.most_common(1)[0] if self.hosts else ("", 0)
         return host, self._gets(count)
 
     def beyond(self, limit: int = PUBLIC, *, options: Options) -> list[tuple[str, int]]:
-        """Public hosts that would get more requests than this, and how many."""
-        many = [(host, self._gets(count)) for host, count in self.hosts.most_common()]
-        return [(host, count) for host, count in many if count > limit and not is_local(host, options)]
+        """Public hosts that would get more requests than this, and how many: names are looked up for it."""
+        gets = [(host, self._gets(count)) for host, count in self.hosts.most_common()]
+        many = [(host, count) for host, count in gets if count > limit]
+        with ThreadPoolExecutor(LOOKUPS) as pool:
+            local = pool.map(lambda one: is_local(one[0], options), many)
+            return [one for one, is_ours in zip(many, local, strict=True) if not is_ours]
 
     def limits(self, options: Options) -> list[str]:
         """What holds every arm back alike, in words: limits per host, and rates that were asked for."""
@@ -89,7 +97,8 @@ class Plan:
         return rows[: self.blocks]
 
     def _gets(self, count: int) -> int:
-        return self.laps * (count + min(self.warm, count)) + min(self.probed, 1 + count)
+        asked = self.laps * (count + min(self.warm, count)) + min(self.probed, 1 + count)
+        return asked * (1 + self.retries)
 
 
 def planned(
@@ -111,6 +120,7 @@ def planned(
     if not frozen:
         raise UsageError("nothing to compare: the input has no URL")
     arms = arms_of(names, options, most)
+    _check_plain(names, options)
     least = least_blocks(len(names))
     if blocks < least:
         raise UsageError(
@@ -123,7 +133,9 @@ def planned(
     frozen = frozen * repeat
     hosts = Counter({host: count * repeat for host, count in hosts.items()})
     seed = random.SystemRandom().randrange(1 << 31) if seed is None else seed
-    return Plan(arms, frozen, blocks, seed, min(max(len(frozen) // 10, 1), WARM), readers, hosts)
+    warm = min(max(len(frozen) // 10, SPAWN), WARM, len(frozen))
+    rows = random.Random(seed).sample(range(1, len(frozen) + 1), min(PROBED, len(frozen)))  # noqa: S311
+    return Plan(arms, frozen, blocks, seed, warm, readers, hosts, options.retries, tuple(sorted(rows)))
 
 
 def least_blocks(count: int) -> int:
@@ -136,6 +148,14 @@ def least_blocks(count: int) -> int:
     while 2 / 2**blocks > ALPHA / max(count - 1, 1):
         blocks += 1
     return blocks
+
+
+def _check_plain(names: Sequence[str], options: Options) -> None:
+    """requests as it comes would not keep these, and might send to where it must not."""
+    kept = ("proxy", "resolve", "deny_private", "cert", "family", "max_size")
+    if PLAIN in names and (broken := [name for name in kept if getattr(options, name)]):
+        option = "-4/-6" if broken[0] == "family" else f"--{broken[0].replace('_', '-')}"
+        raise UsageError(f"{PLAIN} as it comes does not know {option}: leave out one of the two")
 
 
 def _kept(pieces: Sequence[Piece], options: Options) -> tuple[list[Piece], Counter[str], int]:
@@ -166,6 +186,8 @@ def is_local(host: str, options: Options) -> bool:
         return private(str(ip_address(name)))
     except ValueError:
         pass
+    if options.proxy:  # names are its affair
+        return False
     try:
         found = {str(info[4][0]) for info in socket.getaddrinfo(name, None)}
     except (OSError, UnicodeError):

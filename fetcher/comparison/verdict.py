@@ -19,6 +19,8 @@ from fetcher.comparison.sentence import sentence
 from fetcher.histogram import merged
 
 FLOOR: Final = 0.01  # a difference of 1 % is of no use to anybody
+ITSELF: Final = Interval(1.0, 1.0, 1.0)  # what the best one is to itself
+UNEQUAL: Final = 0.01  # of the answers: whoever fails more has less to do
 CONTROL: Final = 0.01  # p below which an engine differs from itself; as far as so few blocks can show it
 SHOWN: Final = 20  # URLs on which engines disagree
 
@@ -32,35 +34,33 @@ class Entry:
     urls_per_s: Interval
     cpu_per_url: Interval
     limit: str
-    time: Difference | None = (
-        None  # against the fastest; None of the fastest itself, and where none is ranked
-    )
+    time: Difference | None = None  # against the fastest; None where time ranks nobody
     cpu: Difference | None = None  # against the one that needs least CPU
+    ranked: tuple[str, ...] = ()  # by what
 
     def record(self) -> dict[str, Any]:
         """For the JSON, and for whatever shows it."""
         laps, elapsed = self.laps, merged(one.elapsed for one in self.laps)
         wire = median(one.wire / one.wall for one in laps)
         percents = {f"p{percent}": elapsed.percentile(percent) for percent in (50, 95, 99)}
-        one = Interval(1.0, 1.0, 1.0)
         return {
             "engine": self.arm.engine,
             "concurrency": laps[0].width,
             "urls_per_s": self.urls_per_s.record(),
             "bytes_per_s": round(wire),
-            "ratio": (self.time.ratio if self.time else one).record(),
+            "ratio": (self.time.ratio if self.time else ITSELF).record() if "time" in self.ranked else None,
             "p": self.time.p if self.time else None,
-            "same": self.time.same if self.time else True,
+            "same": (self.time.same if self.time else True) if "time" in self.ranked else None,
             "cpu_per_url": self.cpu_per_url.median,
-            "cpu_ratio": (self.cpu.ratio if self.cpu else one).record(),
-            "cpu_same": self.cpu.same if self.cpu else True,
+            "cpu_ratio": (self.cpu.ratio if self.cpu else ITSELF).record() if "cpu" in self.ranked else None,
+            "cpu_same": (self.cpu.same if self.cpu else True) if "cpu" in self.ranked else None,
             "latency": {**percents, "max": elapsed.max},
             "seconds": median(one.wall for one in laps),
             "peak_rss": max(one.rss for one in laps),
             "startup": median(one.startup for one in laps),
             "connections": round(median(one.connections for one in laps)),
-            "ok": round(median(one.ok for one in laps)),
-            "failed": round(median(one.urls - one.ok for one in laps)),
+            "ok": min(one.ok for one in laps),  # a failure in one lap is a failure
+            "failed": max(one.urls - one.ok for one in laps),
             "errors": dict(sum((Counter(one.errors) for one in laps), Counter())),
             "statuses": dict(sum((Counter(one.statuses) for one in laps), Counter())),
             "limit": self.limit,
@@ -131,11 +131,15 @@ def judged(plan: Plan, done: dict[Arm, list[Lap]], parity: Parity, alone: float 
     control = differences(walls[first.arm], [[one.wall for one in twin]], log(1 + FLOOR), rng)[0]
     floor = max(log(1 + FLOOR), abs(log(control.ratio.median)))
     odd, changing = parity.judge()
+    shares = {entry.arm.name: _share(entry.laps) for entry in entries}
     entries.sort(key=lambda entry: -entry.urls_per_s.median)
     found = Comparison("ok", plan, entries, control, twin, exp(floor), "", odd, changing, alone)
     found.warnings = _warnings(found)
     if odd:
         found.verdict, found.why = "disagree", f"{len(odd):,} of {len(plan.pieces):,} URLs"
+    elif max(shares.values()) - min(shares.values()) > UNEQUAL:
+        said = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+        found.verdict, found.why = "disagree", f"how many answers are good ({said})"
     elif not any(one.ok for entry in entries for one in entry.laps):
         found.verdict, found.why = "invalid", "not one URL was answered well"
     elif control.p <= max(CONTROL, 2 / 2**plan.blocks) and not control.same:
@@ -151,16 +155,26 @@ def _entry(arm: Arm, laps: list[Lap], alone: float | None, rng: random.Random) -
     return Entry(arm, laps, rates, used, bottleneck(laps, alone))
 
 
+def _share(laps: Sequence[Lap]) -> float:
+    """Of good answers."""
+    return sum(one.ok for one in laps) / max(sum(one.urls for one in laps), 1)
+
+
 def _rank(found: Comparison, floor: float, rng: random.Random) -> None:
     """Compare with the best: in time, and in CPU; where the server was the limit, by CPU alone."""
     entries = found.entries
     if entries[0].limit == "server":
         found.verdict = "server-bound"
         found.why = "answers queued at the server while the client had time to spare"
-    _against(entries, "time", [[one.wall for one in entry.laps] for entry in entries], floor, rng)
+    else:
+        _against(entries, "time", [[one.wall for one in entry.laps] for entry in entries], floor, rng)
     thrifty = sorted(entries, key=lambda entry: entry.cpu_per_url.median)
     used = [[max(one.cpu, 1e-6) for one in entry.laps] for entry in thrifty]
-    _against(thrifty, "cpu", used, log(1 + FLOOR), rng)
+    first = found.plan.arms[0]
+    own = next([one.cpu for one in entry.laps] for entry in entries if entry.arm == first)
+    pairs = zip(own, found.twin, strict=True)
+    noise = interval([max(two.cpu, 1e-6) / max(one, 1e-6) for one, two in pairs], rng)
+    _against(thrifty, "cpu", used, max(log(1 + FLOOR), abs(log(noise.median))), rng)
     if found.verdict == "server-bound":
         found.entries = thrifty
 
@@ -168,6 +182,8 @@ def _rank(found: Comparison, floor: float, rng: random.Random) -> None:
 def _against(
     entries: Sequence[Entry], name: str, values: list[list[float]], floor: float, rng: random.Random
 ) -> None:
+    for entry in entries:
+        entry.ranked = (*entry.ranked, name)
     for entry, one in zip(entries[1:], differences(values[0], values[1:], floor, rng), strict=True):
         setattr(entry, name, one)
 

@@ -7,11 +7,11 @@ what it serves; `run()` is the same in this process, for `fetch serve`.
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from fetcher.errors import LocalFault
+from fetcher.menu import command
 
 PATIENCE = 2.0  # seconds the child has to end by itself
 
@@ -37,7 +37,7 @@ def run(host: str = "127.0.0.1", port: int = 0, ready: Callable[[str], None] | N
 def site(port: int = 0) -> Iterator[Base]:
     """The site as a process of its own on 127.0.0.1: its base URL. It ends with the context, or with us."""
     child = subprocess.Popen(  # noqa: S603 - this interpreter, this package
-        [sys.executable, "-m", "fetcher.server", str(port)],
+        [*command("fetcher.server"), str(port)],
         stdin=subprocess.PIPE,  # the leash: it closes when we end, however we end
         stdout=subprocess.PIPE,
         text=True,
