@@ -129,8 +129,9 @@ class Skips:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A shell's `make test &` starts us with Ctrl-C ignored, and what we start would inherit that.
+    # A shell's `make test &` starts us with Ctrl-C ignored, nohup with SIGHUP, and what we start inherits that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # With xdist only the process that reports decides; the workers do not.
     if os.environ.get("CI") == "true" and not hasattr(config, "workerinput"):
         allowed = tomllib.loads((HERE / "skips.toml").read_text(encoding="utf-8")).get("skip", [])
