@@ -129,7 +129,7 @@ class Skips:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A shell's `make test &` starts us with Ctrl-C ignored, nohup with SIGHUP, and what we start inherits that.
+    # A shell's `make test &` starts us with Ctrl-C ignored, nohup with SIGHUP; what we start inherits that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # With xdist only the process that reports decides; the workers do not.
