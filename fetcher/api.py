@@ -79,7 +79,8 @@ def compare(
 
     wanted = _options(options, settings)
     pieces: list[Piece] = [("", url) for url in _listed(urls, "compare")]
-    plan = planned(pieces, engines or installed(), wanted, blocks=blocks, seed=seed, repeat=repeat)
+    names = engines.split(",") if isinstance(engines, str) else engines
+    plan = planned(pieces, names or installed(), wanted, blocks=blocks, seed=seed, repeat=repeat)
     return comparison.run(plan, wanted)
 
 

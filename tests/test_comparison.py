@@ -238,14 +238,15 @@ def test_resolve_decides_where_a_name_is(monkeypatch):
         (["127.0.0.1", "::1"], True),
         (["10.0.0.1", "93.184.216.34"], False),
         (["93.184.216.34"], False),
-        (None, False),
+        (socket.EAI_NONAME, True),  # nobody is there to be asked
+        (socket.EAI_AGAIN, False),
     ],
 )
 def test_a_name_is_private_where_all_its_addresses_are(monkeypatch, found, local):
     def look(name, port):
         assert (name, port) == ("shop.example", None)
-        if found is None:
-            raise socket.gaierror(socket.EAI_NONAME, "no such name")
+        if isinstance(found, int):
+            raise socket.gaierror(found, "no such name")
         return [(0, 0, 0, "", (address, 0)) for address in found]
 
     monkeypatch.setattr(socket, "getaddrinfo", look)
@@ -750,7 +751,9 @@ def test_where_time_does_not_differ_the_cpu_decides(quick):
 def test_where_nothing_differs_either_will_do(quick):
     found, text = verdict({"asyncio": laps_of(walls(1.0)), "threads": laps_of(walls(1.0, 1))})
     assert found.entries[1].time.same
-    assert text.endswith(" take the same time and the same CPU, as far as can be told here: take either")
+    assert text.endswith(
+        " take the same time and about the same CPU, as far as can be told here: take either"
+    )
     assert {"asyncio", "threads"} <= set(text.split())
     three = {name: laps_of(walls(1.0, at)) for at, name in enumerate(("asyncio", "threads", "processes"))}
     assert verdict(three)[1].endswith(": take any")
@@ -838,6 +841,18 @@ def test_at_the_server_nobody_needs_least_where_all_need_the_same(quick):
     assert "; -e threads needs least CPU: 1,8" in text
     assert " us per URL, asyncio 1,9" in text
     assert text.endswith(" us")
+
+
+def test_a_server_that_dies_in_the_middle_ranks_nobody(quick):
+    def dying(factor, seed):
+        laps = laps_of(walls(factor, seed))
+        for one in laps[6:]:
+            one.ok = 0
+        return laps
+
+    found, text = verdict({"asyncio": dying(1.0, 0), "threads": dying(1.5, 1)}, again=dying(1.0, 2))
+    assert found.verdict == "invalid"
+    assert "only 0% of the answers were good, in others 100%" in text
 
 
 def test_an_engine_does_not_win_by_failing(quick):

@@ -25,7 +25,7 @@ def text(record: dict[str, Any]) -> list[str]:
     control = record["control"]
     lines.append(
         f"{control['engine']} against itself: {_interval(control['ratio'], 'x')}; "
-        f"differences below {control['floor'] - 1:.1%} are noise"
+        f"what lies within {control['floor'] - 1:.1%} is noise"
     )
     lines += [f"note: {warning}" for warning in record["warnings"]]
     return [*lines, "", record["sentence"]]

@@ -15,11 +15,11 @@ def announced(plan: Plan, made: Options, *, yes: bool) -> str:
     """What will be sent, before anything is. Raises UsageError where that is much for a public host."""
     if not yes and (beyond := plan.beyond(options=made)):
         host, count = beyond[0]
-        others = f" and {len(beyond) - 1} more hosts" if len(beyond) > 1 else ""
+        others = f" (and {len(beyond) - 1} more hosts)" if len(beyond) > 1 else ""
         raise UsageError(
-            f"{host} would get up to {count:,} requests{others}, and is neither this machine nor a private "
-            f"network: add --yes if its owner does not mind more than {PUBLIC}, or give a shorter list or "
-            "fewer --blocks"
+            f"{host}{others} would get up to {count:,} requests, and is neither this machine nor a private "
+            f"network: add --yes if its owner does not mind more than {PUBLIC}, or take fewer "
+            "--engines, --blocks or --retries"
         )
     host, most = plan.most()
     names = ", ".join(arm.name for arm in plan.arms)

@@ -103,17 +103,22 @@ def differences(
 ) -> list[Difference]:
     """Each of the others against the base, block by block.
 
-    One is the same as the base unless the test says no, and the interval does not include 1, and the middle
-    is further from 1 than the noise floor (a logarithm).
+    One is the same as the base unless the test says no, and the interval does not include 1, nor lies within
+    the noise floor (a logarithm).
     """
     logs = [[log(one / b) for one, b in zip(other, base, strict=True)] for other in others]
     chances = holm([permutation(row, rng) for row in logs])
     found = []
     for row, p in zip(logs, chances, strict=True):
         ratio = interval([exp(one) for one in row], rng)
-        within = ratio.low <= 1 <= ratio.high or abs(log(ratio.median)) <= floor
+        within = ratio.low <= 1 <= ratio.high or furthest(ratio) <= floor
         found.append(Difference(ratio, p, p > ALPHA or within))
     return found
+
+
+def furthest(ratio: Interval) -> float:
+    """How far from 1 its interval reaches, as a logarithm."""
+    return max(abs(log(ratio.low)), abs(log(ratio.high)))
 
 
 def _times(sign: int, value: float) -> float:

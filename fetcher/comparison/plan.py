@@ -190,7 +190,9 @@ def is_local(host: str, options: Options) -> bool:
         return False
     try:
         found = {str(info[4][0]) for info in socket.getaddrinfo(name, None)}
-    except (OSError, UnicodeError):
+    except OSError as error:
+        return getattr(error, "errno", None) == socket.EAI_NONAME  # nobody is there to be asked
+    except UnicodeError:
         return False
     return all(private(address) for address in found)
 

@@ -46,7 +46,8 @@ def _same(found: Comparison, same: list[Entry]) -> str:
     dearest = max(same, key=lambda entry: entry.cpu_per_url.median)
     if thrifty.cpu_per_url.median > LESS * dearest.cpu_per_url.median:
         names = _and([entry.arm.name for entry in same])
-        return f"{names} take the same time and the same CPU, as far as can be told here: take {_any(same)}"
+        told = f"as far as can be told here: take {_any(same)}"
+        return f"{names} take the same time and about the same CPU, {told}"
     others = _and([entry.arm.name for entry in same if entry is not thrifty])
     rest = [entry for entry in found.entries if entry not in same]
     usual = next((entry for entry in rest if entry.arm.engine == USUAL), rest[0] if rest else None)

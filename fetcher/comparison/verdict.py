@@ -10,9 +10,10 @@ from math import exp, log
 from statistics import median
 from typing import Any, Final
 
-from fetcher.comparison.bottleneck import SHORT, bottleneck
-from fetcher.comparison.inference import Difference, Interval, differences, interval
+from fetcher.comparison.bottleneck import bottleneck
+from fetcher.comparison.inference import Difference, Interval, differences, furthest, interval
 from fetcher.comparison.lap import Lap
+from fetcher.comparison.notes import died_in, notes
 from fetcher.comparison.parity import Odd, Parity
 from fetcher.comparison.plan import Arm, Plan
 from fetcher.comparison.sentence import sentence
@@ -90,12 +91,17 @@ class Comparison:
         """The engine that took least time, where time says anything."""
         return self.entries[0].arm.name if self.verdict == "ok" else None
 
+    @property
+    def sentence(self) -> str:
+        """What to do."""
+        return sentence(self)
+
     def record(self) -> dict[str, Any]:
         """As data for JSON (DESIGN section 2, and more)."""
         host, most = self.plan.most()
         return {
             "verdict": self.verdict,
-            "sentence": sentence(self),
+            "sentence": self.sentence,
             "why": self.why,
             "seed": self.plan.seed,
             "blocks": self.plan.blocks,
@@ -129,14 +135,16 @@ def judged(plan: Plan, done: dict[Arm, list[Lap]], parity: Parity, alone: float 
     walls = {entry.arm: [one.wall for one in entry.laps] for entry in entries}
     first = entries[0]
     control = differences(walls[first.arm], [[one.wall for one in twin]], log(1 + FLOOR), rng)[0]
-    floor = max(log(1 + FLOOR), abs(log(control.ratio.median)))
+    floor = max(log(1 + FLOOR), furthest(control.ratio))
     odd, changing = parity.judge()
     shares = {entry.arm.name: _share(entry.laps) for entry in entries}
     entries.sort(key=lambda entry: -entry.urls_per_s.median)
     found = Comparison("ok", plan, entries, control, twin, exp(floor), "", odd, changing, alone)
-    found.warnings = _warnings(found)
+    found.warnings = notes(found)
     if odd:
         found.verdict, found.why = "disagree", f"{len(odd):,} of {len(plan.pieces):,} URLs"
+    elif died := died_in([*(entry.laps for entry in entries), twin]):
+        found.verdict, found.why = "invalid", died
     elif max(shares.values()) - min(shares.values()) > UNEQUAL:
         said = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
         found.verdict, found.why = "disagree", f"how many answers are good ({said})"
@@ -174,7 +182,7 @@ def _rank(found: Comparison, floor: float, rng: random.Random) -> None:
     own = next([one.cpu for one in entry.laps] for entry in entries if entry.arm == first)
     pairs = zip(own, found.twin, strict=True)
     noise = interval([max(two.cpu, 1e-6) / max(one, 1e-6) for one, two in pairs], rng)
-    _against(thrifty, "cpu", used, max(log(1 + FLOOR), abs(log(noise.median))), rng)
+    _against(thrifty, "cpu", used, max(log(1 + FLOOR), furthest(noise)), rng)
     if found.verdict == "server-bound":
         found.entries = thrifty
 
@@ -186,30 +194,3 @@ def _against(
         entry.ranked = (*entry.ranked, name)
     for entry, one in zip(entries[1:], differences(values[0], values[1:], floor, rng), strict=True):
         setattr(entry, name, one)
-
-
-def _warnings(found: Comparison) -> list[str]:
-    """What a reader of the figures should know."""
-    said = []
-    fastest = found.entries[0]
-    if (shortest := median(one.wall for one in fastest.laps)) < SHORT:
-        said.append(
-            f"a lap of {fastest.arm.name} took {shortest * 1e3:.0f} ms, which is mostly chance: "
-            "compare a longer list, or add --repeat N"
-        )
-    for entry in found.entries:
-        walls = [one.wall for one in entry.laps]
-        if max(walls) > 2 * median(walls):
-            said.append(
-                f"a lap of {entry.arm.name} took {max(walls) / median(walls):.1f} times as long as usual: "
-                "something else was at work; no lap is left out"
-            )
-        if entry.laps[0].width < entry.arm.concurrency:
-            said.append(
-                f"{entry.arm.name} ran {entry.laps[0].width} at once: the limit of open files (ulimit -n)"
-            )
-    if found.changing:
-        said.append(
-            f"{found.changing:,} URLs gave different answers to the same engine: they change by themselves"
-        )
-    return said
