@@ -115,42 +115,6 @@ def capped() -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.mark.long
-@pytest.mark.timeout(600)
-def test_an_engine_slowed_by_a_fifth_is_found(site: str, arms: None) -> None:
-    """Three times; an interval of 95 % may miss the truth once in twenty."""
-    # All of it the client's own time: what a server did in the pauses would not be slowed.
-    urls = [f"{site}/bytes/10000?{n}" for n in range(8000)]
-    covered = 0
-    for _ in range(3):
-        found = compared(urls, "asyncio,slowed", blocks=10)
-        slowed = found.record()["engines"]["slowed"]
-        assert (found.verdict, found.fastest, slowed["same"]) == ("ok", "asyncio", False), found.record()
-        assert 1.05 <= slowed["ratio"]["low"] <= slowed["ratio"]["high"] <= 1.4
-        covered += slowed["ratio"]["low"] <= 1.2 <= slowed["ratio"]["high"]
-        print(f"slowed: {slowed['ratio']}")
-    assert covered >= 2
-
-
-@pytest.mark.long
-@pytest.mark.timeout(900)
-def test_an_engine_against_itself_is_no_different(site: str) -> None:
-    """20 comparisons of asyncio with asyncio: at least 17 say so."""
-    same, said = 0, []
-    for number in range(20):
-        options = Options()
-        pieces = [("", f"{site}/bytes/10000?{n}") for n in range(2000)]
-        plan = planned(pieces, ["asyncio", "asyncio"], options, blocks=6, seed=number)
-        found = comparison.run(plan, options)
-        (other,) = (
-            (entry for entry in found.entries if entry.time is not None) if found.verdict == "ok" else (None,)
-        )
-        same += bool(other and other.time and other.time.same)
-        said.append((found.verdict, other and other.time))
-    assert same >= 17, said
-    print(f"{same} of 20 the same")
-
-
 # What it prints and writes.
 
 
