@@ -1,9 +1,9 @@
 """`python -m bench.live`: fetch compare against known truths, with real laps on an otherwise quiet machine.
 
-20 comparisons of asyncio with itself, of which at least 17 must say that there is no difference. Three with an
-arm that is slower by exactly a fifth (tests/arms/slowed.py): each must find it, at 1.05 to 1.4, and two must have
-1.2 in their interval, for one of 95 % may miss the truth once in twenty. About five minutes. It is no test,
-because it is about time: whatever else the machine does shows.
+20 comparisons of asyncio with itself, of which at least 17 must say that there is no difference. Three with
+an arm that is slower by exactly a fifth (tests/arms/slowed.py): each must find it, at 1.05 to 1.4, and two
+must have 1.2 in their interval, for one of 95 % may miss the truth once in twenty. About five minutes. It is
+no test, because it is about time: whatever else the machine does shows.
 """
 
 from __future__ import annotations
