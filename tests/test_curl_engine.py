@@ -144,10 +144,13 @@ def test_surplus_over_tls_is_not_the_next_answer(size: int, records: int) -> Non
     made = tls("good")
     parts = [response(b"x" * size), response(b"wrong")]
 
+    sending = threading.Lock()
+
     def surplus(conn: socket.socket, _n: int) -> None:
         while read_request(conn):
-            for part in parts if records == 2 else [b"".join(parts)]:
-                conn.sendall(part)
+            with sending:
+                for part in parts if records == 2 else [b"".join(parts)]:
+                    conn.sendall(part)
 
     options = Options(timeout=5.0, concurrency=1, cacert=made.cacert)
     results = []
@@ -155,7 +158,9 @@ def test_surplus_over_tls_is_not_the_next_answer(size: int, records: int) -> Non
         for _ in range(6):
             engine.submit(asked(server.url, options))
             results += collect(engine, 1)
-            time.sleep(0.05)  # what comes after the next request was sent, nobody can tell from its answer
+            with sending:  # what comes after the next request was sent, nobody can tell from its answer
+                pass
+            time.sleep(0.05)
     assert [one.size for one in results].count(size) >= 4
 
 
