@@ -61,7 +61,8 @@ clean:  ## remove what was made
 
 # Servers and a browser that nobody here wrote; a test that needs one skips by name where it is missing.
 apt:
-	@scripts/apt nginx=nginx-light lighttpd=lighttpd ip=iproute2 unshare=util-linux chromium=chromium
+	@scripts/apt nginx=nginx-light lighttpd=lighttpd ip=iproute2 unshare=util-linux chromium=chromium \
+		"wget2=wget2" "test -e /usr/share/doc/python3.11/html/index.html=python3.11-doc"
 
 # Installed anew only when pyproject.toml has changed. Compiled: where PYTHONDONTWRITEBYTECODE is set, every start
 # would compile it all.

@@ -19,7 +19,7 @@ from bench.workloads import WORKLOADS, Sizes, foretold, measured
 
 RESULTS = ROOT / "bench/RESULTS.md"
 ENOUGH = 5  # rounds
-QUICK = Sizes(count=300, few=100, hosts=30, late=(20, 100), turns=3, long=(100, 200, 400), repeat=1)
+QUICK = Sizes(count=300, few=100, hosts=30, late=(20, 100), turns=3, long=(100, 200, 400), repeat=1, made=12)
 
 
 def main() -> int:
@@ -90,7 +90,7 @@ def arguments() -> argparse.Namespace:
     """What was asked for."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     add = parser.add_argument
-    add("--only", type=_names, default=list(WORKLOADS), metavar="W,W", help="of w1,w2,w3,w4,w5; all")
+    add("--only", type=_names, default=list(WORKLOADS), metavar="W,W", help=f"of {','.join(WORKLOADS)}; all")
     add("--arms", default="", metavar="A;A", help='such as "fetch -e curl;curl -Z"; all')
     add("--rounds", type=int, default=0, metavar="N", help=f"{ENOUGH}, or 1 with --quick")
     add("--count", type=int, default=0, metavar="N", help="URLs of W1; 100,000")

@@ -12,8 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.manual import Crawled
+
 ROOT = Path(__file__).parents[1]
 GENUINE = ("-m", "bench.scripts.genuine")
+OUT = "out"  # the file that stdout goes to
 
 CURL, ASYNCIO, UVLOOP, THREADS = (
     "fetch -e curl",
@@ -43,6 +46,8 @@ class Arm(NamedTuple):
     piped: bool = False  # stdout is a pipe, and the time of its first byte counts; otherwise it is a file
     mute: bool = False  # stdout has the bodies, and is /dev/null
     bell: bool = False  # what counts is when the server hears of it
+    crawled: Crawled | None = None  # it finds its URLs itself: held to the pages that there are
+    code: int = 0  # the exit code when all is as it should be
 
 
 class Missing(NamedTuple):
@@ -67,14 +72,19 @@ def arm(name: str, listed: Path, count: int, width: int) -> Arm | Missing:
     return Arm(name, words, count, GUESS[name], env, mute=name == CURL_Z)
 
 
+def lacking(engine: str, needs: str) -> str:
+    """Why our engine cannot run; empty if it can."""
+    if not (ROOT / f"fetcher/engines/{engine}.py").exists():
+        return f"no engine {engine} yet"
+    return "" if find_spec(needs) else f"{needs} is not installed"
+
+
 def _ours(engine: str, needs: str) -> Callable[[Path, int], tuple[str, ...] | str]:
     """The whole command with its defaults, JSON Lines to stdout."""
 
     def words(listed: Path, width: int) -> tuple[str, ...] | str:
-        if not (ROOT / f"fetcher/engines/{engine}.py").exists():
-            return f"no engine {engine} yet"
-        if find_spec(needs) is None:
-            return f"{needs} is not installed"
+        if why := lacking(engine, needs):
+            return why
         if engine == "threads" and (why := _false_urllib3(sys.executable)):
             return why
         options = ["-e", engine, "-c", str(width), "--per-host", "0", "--insecure", "--json", "-q"]
@@ -121,7 +131,7 @@ def _aria2c(listed: Path, width: int) -> tuple[str, ...] | str:
 
 def _script(name: str, needs: str, *more: str) -> Callable[[Path, int], tuple[str, ...] | str]:
     def words(listed: Path, width: int) -> tuple[str, ...] | str:
-        python = _python_with(needs)
+        python = python_with(needs)
         if python is None:
             return f"{needs} is not installed, nor in the Python of BENCH_PYTHON"
         if needs == "requests" and (why := _false_urllib3(python)):
@@ -132,7 +142,7 @@ def _script(name: str, needs: str, *more: str) -> Callable[[Path, int], tuple[st
 
 
 @lru_cache
-def _python_with(module: str) -> str | None:
+def python_with(module: str) -> str | None:
     """This Python, or that of BENCH_PYTHON, if it has the module."""
     if find_spec(module):
         return sys.executable
@@ -170,7 +180,7 @@ _PEERS = {
 
 def other_version(module: str) -> str:
     """The version of a peer's library in the Python that has it."""
-    python = _python_with(module)
+    python = python_with(module)
     if python is None:
         return "(not installed)"
     code = f"from importlib.metadata import version; print(version({module!r}))"

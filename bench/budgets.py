@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bench import arms as a
+from bench import crawlers
 from bench.judging import Verdict, cpu, figures, judge, ratios, rss, start, wall
 from bench.measure import Figure
 from bench.rounds import Group
 from bench.workloads import LONG, TYPER, VERSION, lines
 
-ELSEWHERE = ("crawling, against Scrapy's CPU", "load, against hey's rate and CPU")
+ELSEWHERE = ("load, against hey's rate and CPU",)
 
 
 def verdicts(groups: list[Group]) -> list[Verdict]:
@@ -118,6 +119,17 @@ def _start(group: Group) -> list[Verdict]:
     return [judge(budget, 1.3, lambda: ratios(group, f"fetch -e {engine}", group.against, start))]
 
 
+def _crawl(group: Group) -> list[Verdict]:
+    return [_one_crawl(group, *one) for one in ((crawlers.CURL, 20), (crawlers.ASYNCIO, 12))]
+
+
+def _one_crawl(group: Group, name: str, least: int) -> Verdict:
+    def times() -> list[float]:
+        return [1 / ratio for ratio in ratios(group, name, a.SCRAPY, cpu)]
+
+    return judge(f"crawling: Scrapy's CPU, to that of `{name}`", -least, times)
+
+
 _JUDGES: dict[str, Callable[[Group], list[Verdict]]] = {
     "w1": _one_host,
     "w1-slow": _slow,
@@ -126,4 +138,5 @@ _JUDGES: dict[str, Callable[[Group], list[Verdict]]] = {
     "w3": _late,
     "w4": _memory,
     "w5": _start,
+    "crawl": _crawl,
 }

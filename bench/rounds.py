@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.arms import ROOT, Arm, Missing
+from bench.arms import OUT, ROOT, Arm, Missing
 from bench.doorbell import Doorbell
-from bench.measure import run
+from bench.measure import Taken, run
 from bench.servers import Server
 
 
@@ -42,6 +42,7 @@ class Group:
     refused: dict[str, str] = field(default_factory=dict)  # arm -> why it has no figure
     ideal: float = 0.0  # the wall time with no cost but the server's delay
     shows: str = "cpu"  # what the table is about: cpu, memory or start
+    together: bool = False  # what one must find all must: where one is refused, no other has a figure
 
 
 @dataclass
@@ -68,6 +69,8 @@ def race(plan: Plan, group: Group, arms: list[Arm | Missing], source: Source, re
     if plan.warm and group.shows != "memory":  # a million lines are long enough
         running = [one for one in running if once(plan, group, one, source, "warm-up") is not None]
     for number in range(plan.rounds):
+        if _spoiled(group):
+            break
         got: dict[str, list[Sample]] = {one.name: [] for one in running}
         for _ in range(repeat):
             for one in plan.rng.sample(running, len(running)):
@@ -77,9 +80,16 @@ def race(plan: Plan, group: Group, arms: list[Arm | Missing], source: Source, re
         running = [one for one in running if one.name not in group.refused]
         for one in running:
             group.runs.setdefault(one.name, []).append(_middle(got[one.name]))
+    if _spoiled(group):
+        for name in group.counts:
+            group.refused.setdefault(name, "refused: another arm was, and all must find the same")
     for name in group.refused:
         group.runs.pop(name, None)
     return group
+
+
+def _spoiled(group: Group) -> bool:
+    return group.together and any(why.startswith("refused") for why in group.refused.values())
 
 
 def _present(plan: Plan, group: Group, arms: list[Arm | Missing]) -> list[Arm]:
@@ -108,24 +118,34 @@ def once(plan: Plan, group: Group, arm: Arm, source: Source, when: str) -> Sampl
         source.first()
         ring = source.first
     before, used = (counting.counts(), counting.cpu()) if counting else (None, 0.0)
-    out = None if arm.piped else Path(os.devnull) if arm.mute else plan.folder / "out"
+    out = None if arm.piped else Path(os.devnull) if arm.mute else plan.folder / OUT
+    if arm.crawled:
+        arm.crawled.kept.unlink(missing_ok=True)  # another's lines are not its own
     taken = run(arm.words, out=out, cwd=ROOT, env=dict(arm.env), first=ring)
     used = counting.cpu() - used if counting else 0.0
     after = counting.counts() if counting else None
     tell(f"{group.key}  {when}  {arm.name}: {taken.wall:.2f} s, {taken.cpu:.2f} s of CPU")
-    connections, why = -1, ""
-    if taken.code:
-        why = f"ended with {taken.code}: {taken.said}"
+    connections, requests = -1, None
     if before and after:
         requests = after.requests - before.requests - 1  # reading them is one
         connections = after.connections - before.connections - 1
-        if requests != arm.urls:
-            why = f"caused {requests:,} requests for {arm.urls:,} URLs. {why}"
-    if why:
+    if why := _amiss(arm, taken, requests):
         group.refused[arm.name] = f"refused: {hidden(why, plan.folder)}"
         tell(f"{group.key}  {arm.name} REFUSED: {why}")
         return None
     return Sample(taken.wall, taken.cpu, taken.rss, taken.first, used, connections)
+
+
+def _amiss(arm: Arm, taken: Taken, requests: int | None) -> str:
+    """What it did not do as it should; empty if it did."""
+    why = f"ended with {taken.code}: {taken.said}" if taken.code != arm.code else ""
+    due = arm.urls
+    if arm.crawled:
+        due = len(arm.crawled.lines()) + 1  # robots.txt has no line
+        why = " ".join(part for part in (arm.crawled.amiss(), why) if part)
+    if requests is not None and requests != due:
+        why = f"caused {requests:,} requests for {due:,} URLs. {why}"
+    return why
 
 
 def _middle(samples: list[Sample]) -> Sample:

@@ -80,13 +80,16 @@ def _echo() -> Path | None:
 
 @contextmanager
 def server(
-    *, embedded: bool, late: bool = False, tls: bool = False, hosts: bool = False
+    *, embedded: bool, late: bool = False, tls: bool = False, hosts: bool = False, root: Path | None = None
 ) -> Iterator[Server | str]:
-    """The server for a workload, or the reason why there is none. `late`: it has the slow path too."""
+    """The server for a workload, or the reason why there is none.
+
+    `late`: it has the slow path too; `root`: it has these files, and no others.
+    """
     binary = None if embedded else _binary()
     if binary is None or (late and _echo() is None):
-        if tls:
-            yield "needs nginx for TLS: apt install nginx-light"
+        if tls or root:
+            yield f"needs nginx for {'TLS' if tls else 'files'}: apt install nginx-light"
             return
         from fetcher.server import site
 
@@ -98,12 +101,12 @@ def server(
     if tls and not shutil.which("openssl"):
         yield "needs openssl to make a certificate"
         return
-    with _nginx(binary, late=late, tls=tls, hosts=hosts) as running:
+    with _nginx(binary, late=late, tls=tls, hosts=hosts, root=root) as running:
         yield running
 
 
 @contextmanager
-def _nginx(binary: str, *, late: bool, tls: bool, hosts: bool) -> Iterator[Server]:
+def _nginx(binary: str, *, late: bool, tls: bool, hosts: bool, root: Path | None) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="fetch-bench-") as folder, contextlib.ExitStack() as held:
         home = Path(folder)
         (home / "root").mkdir()
@@ -117,7 +120,8 @@ def _nginx(binary: str, *, late: bool, tls: bool, hosts: bool) -> Iterator[Serve
             ports.append(probe.getsockname()[1])
         if tls:
             _certificate(home)
-        (home / "nginx.conf").write_text(_conf(home, ports[0], ports[1], late=late, tls=tls, hosts=hosts))
+        conf = _conf(home, root or home / "root", ports, late=late, tls=tls, hosts=hosts)
+        (home / "nginx.conf").write_text(conf)
         child = subprocess.Popen(
             [binary, "-p", folder, "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf"]
         )
@@ -129,7 +133,8 @@ def _nginx(binary: str, *, late: bool, tls: bool, hosts: bool) -> Iterator[Serve
             child.wait()
 
 
-def _conf(home: Path, port: int, status: int, *, late: bool, tls: bool, hosts: bool) -> str:
+def _conf(home: Path, root: Path, ports: list[int], *, late: bool, tls: bool, hosts: bool) -> str:
+    port, status = ports
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     listen = f"{'0.0.0.0' if hosts else '127.0.0.1'}:{port} {'ssl' if tls else ''} backlog=8192"
     secret = f"ssl_certificate {home}/cert.pem; ssl_certificate_key {home}/key.pem;" if tls else ""
@@ -139,12 +144,12 @@ daemon off; master_process off; worker_processes 1; pid {home}/nginx.pid;
 events {{ worker_connections 16384; }}
 http {{
   {" ".join(f"{kind}_temp_path {home}/{kind};" for kind in kinds)}
-  default_type application/octet-stream; access_log off; gzip off;
+  types {{ text/html html; }} default_type application/octet-stream; access_log off; gzip off;
   sendfile on; tcp_nopush on; open_file_cache max=10;
   keepalive_requests 100000000; keepalive_timeout 600s;
   {secret} ssl_session_cache off; ssl_session_tickets off;
   server {{
-    listen {listen}; root {home}/root;
+    listen {listen}; root {root};
     allow 127.0.0.0/8; deny all;
     {f"location = /delay {{ echo_sleep {DELAY}; echo_exec /small.bin; }}" if late else ""}
   }}

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from math import ceil
 
 from bench import arms as a
+from bench import crawlers, manual
 from bench.arms import Arm, Missing, arm
 from bench.doorbell import Doorbell
 from bench.rounds import Group, Plan, Source, race
@@ -41,6 +42,7 @@ class Sizes:
     turns: int = 20  # W3, times DELAY
     long: tuple[int, ...] = (10_000, 100_000, 1_000_000)  # W4
     repeat: int = 7  # W5
+    made: int = 0  # crawl: pages of a site made up, in place of the manual
     embedded: bool = False
 
 
@@ -153,12 +155,31 @@ def starts(plan: Plan, sizes: Sizes) -> Maker:  # noqa: ARG001 - the signature o
             yield Group(f"w5-{engine}", title, "", base, shows="start"), found, bell, sizes.repeat
 
 
+def crawl(plan: Plan, sizes: Sizes) -> Maker:
+    """Crawl: the Python manual, from its first page on."""
+    root = manual.made(plan.folder / "site", sizes.made) if sizes.made else manual.MANUAL
+    what = f"{sizes.made} pages made up" if sizes.made else "the Python manual"
+    there = (root / manual.START[1:]).is_file()
+    group = Group("crawl", f"Crawl: {what}", "", crawlers.CURL, together=True)
+    with server(embedded=sizes.embedded, root=root) as at:
+        if isinstance(at, str) or not there:
+            why = at if isinstance(at, str) else manual.MISSING
+            yield group, [Missing(name, why) for name in crawlers.NAMES], None, 1
+            return
+        pages = manual.pages(root)
+        group.title += f": {len(pages):,} pages, {manual.size(root, pages):.1f} MB, every link followed"
+        group.server = at.what
+        start = f"http://127.0.0.1:{at.port}{manual.START}"
+        yield group, [crawlers.crawler(n, start, plan.folder, pages) for n in crawlers.NAMES], at, 1
+
+
 WORKLOADS: dict[str, tuple[Callable[[Plan, Sizes], Maker], ...]] = {
     "w1": (one_host, many_at_once),
     "w2": (many_tls_hosts,),
     "w3": (slow_servers,),
     "w4": (long_lists,),
     "w5": (starts,),
+    "crawl": (crawl,),
 }
 
 

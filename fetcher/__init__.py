@@ -14,7 +14,9 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from fetcher.api import afetch as afetch
+    from fetcher.api import audit as audit
     from fetcher.api import compare as compare
+    from fetcher.api import crawl as crawl
     from fetcher.api import fetch as fetch
     from fetcher.errors import KINDS as KINDS
     from fetcher.errors import FetchError as FetchError
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "fetch": "api",
     "afetch": "api",
+    "audit": "api",
     "compare": "api",
+    "crawl": "api",
     "Options": "model",
     "Request": "model",
     "Result": "model",
@@ -38,7 +42,7 @@ _HOMES = {
     "UsageError": "errors",
 }
 __all__ = ["KINDS", "FetchError", "LocalFault", "Options", "Request", "Result", "UsageError"]
-__all__ += ["afetch", "compare", "fetch"]
+__all__ += ["afetch", "audit", "compare", "crawl", "fetch"]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from fetcher import headers
 from fetcher.errors import UsageError
+from fetcher.feeds.rows import Rows
 from fetcher.model import Options, Request, Result, check
+from fetcher.options import Crawl, check_crawl
 from fetcher.outbox import Outbox
 from fetcher.pump import Piece, Pump, Ready
 from fetcher.run import Run
@@ -33,7 +35,7 @@ def fetch(
     ['invalid_url']
     """
     wanted = _options(options, settings)
-    with Run(_inlet(urls), engine, wanted, Outbox()) as run:
+    with Run(Rows(_inlet(urls), wanted), engine, wanted, Outbox()) as run:
         if run.warning:
             warnings.warn(run.warning, RuntimeWarning, stacklevel=2)
         yield from run
@@ -47,7 +49,7 @@ async def afetch(
     there = asyncio.Event()
     outbox = Outbox(notify=lambda: _tell(loop, there))
     wanted = _options(options, settings)
-    with Run(_inlet(urls), engine, wanted, outbox) as run:
+    with Run(Rows(_inlet(urls), wanted), engine, wanted, outbox) as run:
         if run.warning:
             warnings.warn(run.warning, RuntimeWarning, stacklevel=2)
         while (batch := run.results(0)) is not None:
@@ -56,6 +58,72 @@ async def afetch(
             if not outbox.finished and not outbox.waiting:
                 await there.wait()
             there.clear()
+
+
+def crawl(
+    starts: Iterable[str] | str,
+    engine: str = "asyncio",
+    options: Options | None = None,
+    *,
+    resume: str = "",
+    **settings: Any,
+) -> Iterator[Result]:
+    """Follow the links of a site from each start and yield one Result for every page, as completed.
+
+    `settings` are fields of Options (robots.txt is obeyed unless `robots=False`) and of `options.Crawl`.
+    `resume` names a file that keeps the crawl: the same call again yields what it holds, and goes on. Raises
+    as `fetch` does.
+    """
+    from fetcher.feeds.frontier import Frontier, Keeping
+    from fetcher.site import Site
+
+    follow, wanted, listed = _crawl(starts, options, settings)
+    site = Site(resume)
+    try:
+        frontier = Frontier(listed, wanted, follow, site, Keeping(records=bool(resume)))
+        yield from site.results()
+        with Run(frontier, engine, replace(wanted, max_redirects=0), Outbox()) as run:
+            if run.warning:
+                warnings.warn(run.warning, RuntimeWarning, stacklevel=2)
+            yield from run
+    finally:
+        site.close()
+
+
+def audit(
+    starts: Iterable[str] | str,
+    engine: str = "asyncio",
+    options: Options | None = None,
+    *,
+    external: bool = True,
+    budgets: Sequence[str] = (),
+    **settings: Any,
+) -> dict[str, Any]:
+    """Crawl a site to its end, and give the record of what it weighs and what is broken: see `inspection`.
+
+    `settings` as for `crawl`, but that assets are asked too; `external`: ask links that leave the site once;
+    `budgets`: files of limits. Raises as `fetch` does.
+    """
+    from fetcher.budgets import judge, read
+    from fetcher.feeds.frontier import Frontier, Keeping
+    from fetcher.inspection import inspect, shortened
+    from fetcher.site import Site
+
+    follow, wanted, listed = _crawl(starts, options, {"assets": "same-site", "hash": True, **settings})
+    limits = read(*budgets)
+    site = Site()
+    try:
+        frontier = Frontier(
+            listed, wanted, follow, site, Keeping(records=True, links=True, external=external)
+        )
+        with Run(frontier, engine, replace(wanted, max_redirects=0), Outbox(queued=False)) as run:
+            while run.results() is not None:
+                pass
+        record = inspect(site, listed)
+        record["budgets"] = judge(limits, record)
+    finally:
+        site.close()
+    return shortened(record)
 
 
 def compare(
@@ -82,6 +150,20 @@ def compare(
     names = engines.split(",") if isinstance(engines, str) else engines
     plan = planned(pieces, names or installed(), wanted, blocks=blocks, seed=seed, repeat=repeat)
     return comparison.run(plan, wanted)
+
+
+def _crawl(
+    starts: Iterable[str] | str, options: Options | None, settings: dict[str, Any]
+) -> tuple[Crawl, Options, list[str]]:
+    from fetcher.feeds.frontier import check_starts
+
+    names = {field.name for field in fields(Crawl)}
+    follow = Crawl(**{name: value for name, value in settings.items() if name in names})
+    check_crawl(follow)
+    rest = {name: value for name, value in settings.items() if name not in names}
+    listed = [starts] if isinstance(starts, str) else list(starts)
+    check_starts(listed)
+    return follow, _options(options, {"robots": True, **rest} if options is None else rest), listed
 
 
 def _tell(loop: asyncio.AbstractEventLoop, there: asyncio.Event) -> None:

@@ -28,7 +28,6 @@ EXTRAS: Final = {
     "backports": "compress",
     "pyarrow": "parquet",
     "distributed": "dask",
-    "plotly": "report",
 }
 
 

@@ -50,6 +50,39 @@ class Options:
     headers: tuple[str, ...] = ()  # response fields that go into the record, lower case
 
 
+@dataclass(slots=True)
+class Crawl:
+    """What a crawl follows, beside Options. Every field has the name and the meaning of its `--option`."""
+
+    depth: int | None = None  # links away from a start; None: any
+    max_pages: int = 0  # 0: no limit
+    scope: str = "host"  # "host", "path", "subdomains" or "any"
+    include: tuple[str, ...] = ()  # regular expressions searched in the URL
+    exclude: tuple[str, ...] = ()
+    sitemap: tuple[str, ...] = ()  # URLs of sitemaps to begin with
+    sitemaps: bool = True  # those that robots.txt names, too
+    assets: str = "none"  # "none", "same-site" or "all": images, scripts, style sheets ...
+    max_chain: int = 100  # pages of one form that lead to each other; 0: no limit
+    max_alike: int = 1000  # URLs that differ in query values or tokens only; 0: no limit
+
+
+def check_crawl(crawl: Crawl) -> None:
+    """Raise UsageError for a setting that cannot be meant, whoever gave it; bring the rest into one form."""
+    for name in ("depth", "max_pages", "max_chain", "max_alike"):
+        value = getattr(crawl, name)
+        if value is None and name == "depth":
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < LARGEST:
+            raise UsageError(f"--{name.replace('_', '-')} {value!r}: give a whole number from 0 on")
+    if crawl.assets not in ASSETS:
+        raise UsageError(f"--assets {crawl.assets!r}: give {', '.join(ASSETS[:-1])} or {ASSETS[-1]}")
+    for name in ("include", "exclude", "sitemap"):
+        value = getattr(crawl, name)
+        if not isinstance(value, (list, tuple)) or not all(isinstance(text, str) for text in value):
+            raise UsageError(f"{name} {value!r}: give a list of texts")
+        setattr(crawl, name, tuple(value))
+
+
 def check(options: Options) -> None:
     """Raise UsageError for a setting that cannot be meant, whoever gave it; bring the rest into one form."""
     for name, kinds, least, what in RANGES:
@@ -128,5 +161,6 @@ FORMS: Final = {
     "header_for": ("origin", "name", "value"),
     "resolve": ("host", "port", "address"),
 }
+ASSETS: Final = ("none", "same-site", "all")
 LARGEST: Final = 1 << 50
 LONGEST: Final = 1e7  # seconds: what every timer of every engine bears

@@ -19,8 +19,18 @@ class Inlet(Protocol):
     """Where `feeds.rows` takes its items from. `next` never blocks."""
 
     @property
+    def error(self) -> BaseException | None:
+        """What ended it early."""
+
+    @property
     def ended(self) -> bool:
         """Nothing will come any more (what has come may still be there)."""
+
+    def start(self) -> None:
+        """Begin to read."""
+
+    def close(self) -> None:
+        """Read no further, and forget what is left."""
 
     def next(self) -> Piece | None:
         """The next item; None while none is there."""

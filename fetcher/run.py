@@ -15,15 +15,12 @@ from fetcher.descriptors import fit
 from fetcher.drive import Spent, drive
 from fetcher.engines import Engine
 from fetcher.errors import LocalFault
-from fetcher.feeds import Feed
+from fetcher.feeds import Feed, Root, Sitemaps
 from fetcher.feeds.limits import Limits
 from fetcher.feeds.redirects import Redirects
 from fetcher.feeds.retry import Retry
-from fetcher.feeds.rows import Rows
-from fetcher.feeds.rows import readers as wanted
 from fetcher.model import Options, Result
 from fetcher.outbox import Outbox
-from fetcher.pump import Pump, Ready
 
 DRAIN = 5.0  # seconds that the first Ctrl-C gives to what is in flight
 BUSY = 0.85  # of one CPU: above this share the client itself was the limit
@@ -49,12 +46,12 @@ LEAVE = 2.0  # seconds in which everything in flight has been cancelled and coll
 class Run:
     """`with Run(...) as run`: starts at once; leaving stops it and leaves nothing behind.
 
-    `spent` says where its time went; `rows` and `limits` are the two feeds that count.
+    `spent` says where its time went; `root` and `limits` are the two feeds that count.
     """
 
     def __init__(
         self,
-        inlet: Pump | Ready,
+        root: Root,
         engine: str,
         options: Options,
         outbox: Outbox,
@@ -74,25 +71,22 @@ class Run:
 
             save.prepare(options.save)
             outbox.sinks = [*outbox.sinks, self._watch_disk]
-        readers.pick_all(
-            wanted(options)
-        )  # imported now: later there may be no descriptor left to import with
-        self.rows = Rows(inlet, options)
-        self.limits, self.feed = chain(self.rows, options)
+        readers.pick_all(root.readers)  # imported now: later there may be no descriptor left to import with
+        self.root = root
+        self.limits, self.feed = chain(root, options, root.sitemaps)
         self.spent: Spent = {}
         self.looped = 0.0  # seconds from the engine's start to its end, and the CPU seconds of that time
         self.used = 0.0
         self.total: int | None = None  # rows of the whole input, left ones too; None: its end was not read
         self.engine: Engine | None = None
         self._module = module
-        self._inlet = inlet
         self._clock = clock
         self._error: BaseException | None = None
         self._full: LocalFault | None = None
         self._thread = threading.Thread(target=self._run, name="fetch-loop", daemon=True)
 
     def __enter__(self) -> Self:
-        self._inlet.start()
+        self.root.start()
         self._thread.start()
         return self
 
@@ -101,7 +95,7 @@ class Run:
     ) -> None:
         self.outbox.stop()
         self._thread.join(LEAVE)
-        self._inlet.close()
+        self.root.close()
 
     def results(self, timeout: float | None = None) -> list[Result] | None:
         """What has come since; None once the run has ended well. Raises what ended it badly."""
@@ -110,8 +104,8 @@ class Run:
             return batch
         if self._error is not None:
             raise self._error
-        if self._inlet.error is not None:
-            raise self._inlet.error
+        if self.root.error is not None:
+            raise self.root.error
         return None
 
     def __iter__(self) -> Iterator[Result]:
@@ -165,7 +159,7 @@ class Run:
             self._error = error
         finally:
             self.looped, self.used = time.monotonic() - began, cpu_seconds() - cpu
-            self.total = self.rows.total  # before the inlet is closed, which forgets what is left
+            self.total = self.root.total  # before it is closed, which forgets what is left
             self.outbox.finish()
 
 
@@ -175,15 +169,20 @@ def cpu_seconds() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def chain(rows: Feed, options: Options) -> tuple[Limits, Feed]:
-    """The feeds of get, and the outermost of them: Limits(Retry(Robots(Redirects(rows))))."""
-    feed: Feed = Redirects(rows, options)
+def chain(root: Feed, options: Options, sitemaps: Sitemaps | None = None) -> tuple[Limits, Feed]:
+    """The feeds round a root, and the outermost of them: Limits(Retry(Robots(Redirects(root)))).
+
+    `sitemaps` hears of those that a robots.txt names.
+
+    Without Redirects where none is followed: then a redirect is the answer, and in a crawl a link as well.
+    """
+    feed: Feed = Redirects(root, options) if options.max_redirects else root
     if options.robots:
         from fetcher.feeds.robots import Robots
 
         def delay(host: str, seconds: float) -> None:
             limits.set_delay(host, seconds)
 
-        feed = Robots(feed, options, delay)
+        feed = Robots(feed, options, delay, sitemaps=sitemaps)
     limits = Limits(Retry(feed, options), options)
     return limits, limits

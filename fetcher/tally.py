@@ -18,6 +18,7 @@ class Tally:
 
     ok: int = 0
     failed: int = 0
+    denied: int = 0  # by robots.txt, of what a crawl found: nobody asked for these, so they are no failures
     statuses: Counter[int] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     wire: int = 0
@@ -28,7 +29,7 @@ class Tally:
     @property
     def done(self) -> int:
         """Records so far."""
-        return self.ok + self.failed
+        return self.ok + self.failed + self.denied
 
     def add(self, results: Sequence[Result]) -> None:
         """Count a batch."""
@@ -40,6 +41,8 @@ class Tally:
                 self.errors[result.error] += 1
             if result.error is None and result.status is not None and result.status < 400:
                 self.ok += 1
+            elif result.error == "robots_denied" and result.depth:
+                self.denied += 1
             else:
                 self.failed += 1
             self.wire += result.wire_size or 0

@@ -20,25 +20,27 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     "fetcher __main__",
     "cli",
-    "report",
+    "findings report",
     "partition",
-    "api comparison audit load",
+    "api comparison inspection load",
     "server",
     "run",
-    "drive outbox outputs ledger",
+    "drive outbox outputs records ledger",
     "engines",
     "feeds",
     "pump",
     "sources readers sinks",
-    "resolve headers decode layers framing head lines chunks links urls logins",
-    "histogram tally descriptors usage",
+    "budgets site scope",
+    "links markup styles charset traps media database refused resolve headers decode layers framing",
+    "head lines chunks urls logins",
+    "histogram tally descriptors usage difference",
     "menu",
     "model",
     "options",
     "errors",
 ]
 LEVEL = {room: depth for depth, line in enumerate(reversed(LAYERS)) for room in line.split()}
-MENUS = ("engines", "feeds", "readers", "sinks", "sources")
+MENUS = ("engines", "feeds", "findings", "readers", "sinks", "sources")
 LINES = 220
 LONGER: dict[str, str] = {  # module -> why it is longer
     "fetcher.engines._connection": "one urllib3 class: its sending listens, and both share its state",

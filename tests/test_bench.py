@@ -13,13 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from bench import arms
+from bench import arms, crawlers, manual
 from bench.__main__ import main
 from bench.arms import Arm, Missing, arm
+from bench.budgets import verdicts
 from bench.judging import Unjudged, figures, judge, wall
+from bench.manual import Crawled
 from bench.measure import run
 from bench.rounds import Group, Plan, Sample, hidden, race
 from bench.servers import Server, server
+from bench.workloads import Sizes, measured
 
 ROOT = Path(__file__).parents[1]
 PYTHON = sys.executable
@@ -71,11 +74,23 @@ def test_a_smoke_run_counts_every_arm_and_prints_the_tables(tmp_path: Path) -> N
     assert counted == (64 if "nginx, 1 worker" in groups["w1"].server else -1), "connections, kept alive"
 
 
+def test_a_smoke_run_of_the_crawl_finds_every_page_and_no_other(tmp_path: Path) -> None:
+    kept, page = tmp_path / "kept.json", tmp_path / "RESULTS.md"
+    done = bench("--quick", "--only", "crawl", "--save", str(kept), "--write", str(page))
+    group = check_quick(done, kept, page)["crawl"]
+    assert set(group.runs) | set(group.refused) == set(crawlers.NAMES)
+    if "fetch crawl -e asyncio" in group.runs:  # there is an nginx
+        assert group.counts["fetch crawl -e asyncio"] == 13, "12 pages and one that is missing"
+        assert "crawling: Scrapy's CPU, to that of `fetch crawl -e asyncio` | >= 12 x" in page.read_text()
+    else:
+        assert "needs nginx for files" in group.refused["fetch crawl -e asyncio"]
+
+
 @pytest.mark.long
 def test_a_smoke_run_of_everything(tmp_path: Path) -> None:
     kept, page = tmp_path / "kept.json", tmp_path / "RESULTS.md"
     groups = check_quick(bench("--quick", "--save", str(kept), "--write", str(page)), kept, page)
-    assert {key.partition("-")[0] for key in groups} == {"w1", "w2", "w3", "w4", "w5"}
+    assert {key.partition("-")[0] for key in groups} == {"w1", "w2", "w3", "w4", "w5", "crawl"}
 
 
 def test_an_arm_that_asks_too_little_is_refused(tmp_path: Path) -> None:
@@ -98,6 +113,66 @@ def test_an_arm_that_fails_is_refused_with_what_it_said(tmp_path: Path) -> None:
     code = "import sys; sys.exit('no such luck')"
     group = race(plan(tmp_path), Group("x", "", "", ""), [Arm("a", (PYTHON, "-c", code), 1, 1)], None)
     assert group.refused == {"a": "refused: ended with 1: no such luck"}
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ([("/index.html", 200), ("/gone.html", 404), ("/more.py", 200)], ""),
+        ([("/index.html", 200)], "found 1 pages of 2, see /gone.html"),
+        ([("/index.html", 200), ("/gone.html", 200)], "found 2 pages of 2, see /gone.html"),
+        ([("/index.html", 200), ("/gone.html", 404), ("/index.html", 200)], "found 3 pages of 2, see /index"),
+        (None, "found 0 pages of 2, see /gone.html, /index.html"),
+    ],
+)
+def test_a_crawl_that_finds_other_pages_spoils_the_workload(
+    tmp_path: Path, told: list[tuple[str, int]] | None, why: str
+) -> None:
+    pages = {"/index.html": 200, "/gone.html": 404}
+    found = []
+    for name, lines in (("fetch crawl -e curl", told), ("Scrapy", list(pages.items()))):
+        kept = tmp_path / name
+        said = [
+            json.dumps({"url": f"http://127.0.0.1:1{path}", "status": code}) for path, code in lines or ()
+        ]
+        code = f"import pathlib as p; p.Path({str(kept)!r}).write_text({chr(10).join(said)!r})"
+        words = (PYTHON, "-c", code if lines else "pass")
+        kept.write_text('{"url": "http://127.0.0.1:1/index.html", "status": 200}\n')  # of another run
+        found.append(Arm(name, words, 2, 1, crawled=Crawled(kept, pages)))
+    group = race(plan(tmp_path, 2), Group("crawl", "", "", "", together=True), found, None)
+    if not why:
+        assert {name: len(runs) for name, runs in group.runs.items()} == {
+            "fetch crawl -e curl": 2,
+            "Scrapy": 2,
+        }
+        return
+    assert group.runs == {}
+    assert group.refused["fetch crawl -e curl"].startswith(f"refused: {why}")
+    assert group.refused["Scrapy"] == "refused: another arm was, and all must find the same"
+    assert [one.broken for one in verdicts([group])][:1] == [True]
+
+
+def test_the_pages_of_a_site_are_told_by_its_files_alone(tmp_path: Path) -> None:
+    root = manual.made(tmp_path / "site", 3)
+    assert manual.pages(root) == {"/index.html": 200, "/1.html": 200, "/2.html": 200, "/gone.html": 404}
+    (root / "2.html").write_text("<a class='x' HREF='../sub/a&#46;html#b'>a</a><a href=//other/b.html>b</a>")
+    (root / "sub").mkdir()
+    (root / "sub/a.html").write_text('<a href="#top">top</a> <a href="/1.html">1</a> <a href="c.txt">c</a>')
+    manual.pages.cache_clear()
+    found = {"/index.html": 200, "/1.html": 200, "/2.html": 200, "/sub/a.html": 200, "/gone.html": 404}
+    assert manual.pages(root) == found
+
+
+def test_without_the_manual_the_crawl_is_missing_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manual, "MANUAL", tmp_path)
+    (group,) = measured(["crawl"], plan(tmp_path), Sizes())
+    whys = {"missing: needs the Python manual: apt install python3.11-doc"}
+    if "nginx for files" in "".join(group.refused.values()):
+        whys = {"missing: needs nginx for files: apt install nginx-light"}
+    assert set(group.refused) == set(crawlers.NAMES)
+    assert set(group.refused.values()) == whys
 
 
 def test_the_embedded_site_says_that_it_is_the_server() -> None:

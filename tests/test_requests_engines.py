@@ -26,6 +26,7 @@ import pytest
 from fetcher import engines, headers, urls
 from fetcher.engines import _requests, processes
 from fetcher.errors import Fault, UsageError
+from fetcher.feeds.rows import Rows
 from fetcher.model import Options, Request, Result
 from fetcher.outbox import Outbox
 from fetcher.pump import Ready
@@ -599,7 +600,8 @@ def test_a_worker_killed_every_second(width: int, site: str, leaves_nothing: Non
     places = [f"{site}/delay/3?n={n}" for n in range(48)]
     rng = random.Random(width)
     hits: Counter[str] = Counter()
-    run = Run(Ready([("", place) for place in places]), "processes", Options(concurrency=width), Outbox())
+    options = Options(concurrency=width)
+    run = Run(Rows(Ready([("", place) for place in places]), options), "processes", options, Outbox())
     over = threading.Event()
 
     def kill() -> None:

@@ -169,7 +169,7 @@ def test_what_is_forbidden_is_answered_and_never_asked():
     assert site.asked == ["http://h/robots.txt", "http://h/2"]
     assert site.errors() == ["robots_denied", None, "robots_denied"]
     denied = next(result for result in site.heard if result.error)
-    assert "robots.txt of h forbids it (User-agent: *)" in denied.message
+    assert "robots.txt of h forbids it (Disallow: /private for User-agent: *)" in denied.message
     assert (denied.attempts, denied.status) == (0, None)
     assert len(site.inner.heard) == 3, "the inner feed hears of each page once"
 

@@ -10,7 +10,10 @@ from typing import Any, Final, NoReturn
 
 from fetcher.cli._descriptors import complete, width
 
-COMMANDS: Final = ("get", "compare", "serve", "demo", "engines")  # in the order a person meets them
+COMMANDS: Final = (  # in the order a person meets them
+    *("get", "compare", "crawl", "audit", "report", "diff"),
+    *("serve", "demo", "engines"),
+)
 COMPLETE: Final = "_FETCH_COMPLETE"  # set by a shell's completion
 NARROW: Final = 60  # columns of a terminal below which tables of options lose their names
 

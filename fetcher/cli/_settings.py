@@ -59,10 +59,14 @@ def settings(explicit: str = "") -> dict[str, Any]:
 
 def slips() -> list[str]:
     """A warning for each FETCH_* variable that is none, but looks like one."""
-    known = [f"FETCH_{option.name.upper()}" for option in TABLE]
-    odd = [name for name in os.environ if name.startswith("FETCH_") and name not in known]
-    pairs = ((name, get_close_matches(name, known, 1, CLOSE)) for name in sorted(odd))
-    return [f"{name} is no variable of fetch: did you mean {close[0]}?" for name, close in pairs if close]
+    known = [option.name.upper() for option in TABLE]
+    given = sorted(name.removeprefix("FETCH_") for name in os.environ if name.startswith("FETCH_"))
+    pairs = ((name, get_close_matches(name, known, 1, CLOSE)) for name in given if name not in known)
+    return [
+        f"FETCH_{name} is no variable of fetch: did you mean FETCH_{close[0]}?"
+        for name, close in pairs
+        if close
+    ]
 
 
 def _read(path: Path) -> dict[str, Any]:

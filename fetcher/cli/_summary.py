@@ -21,6 +21,7 @@ class Facts:
     cpu: float = 0.0  # user + system seconds of the whole process tree, its start included
     skipped: Counter[str] = field(default_factory=Counter)
     left: int = 0  # lines read that got no record
+    crawled: bool = False  # the URLs were found by following links
     more: bool = False  # the input was not read to its end
     interrupted: bool = False  # by a signal
     limit: str = ""  # one sentence on what limited the run
@@ -30,10 +31,10 @@ class Facts:
 
 def text(tally: Tally, facts: Facts, width: int | None = None) -> str:
     """The summary as a few plain lines, wrapped where there is a width."""
-    lines = _lines(tally, facts)
+    found = lines(tally, facts)
     if width is not None:
-        lines = [part for line in lines for part in wrapped(line, width)]
-    return "\n".join(lines).replace(KEPT, " ")
+        found = [part for line in found for part in wrapped(line, width)]
+    return "\n".join(found).replace(KEPT, " ")
 
 
 def wrapped(line: str, width: int) -> list[str]:
@@ -45,33 +46,34 @@ def wrapped(line: str, width: int) -> list[str]:
     return parts or [""]
 
 
-def _lines(tally: Tally, facts: Facts) -> list[str]:
+def lines(tally: Tally, facts: Facts) -> list[str]:
+    """The same, not yet wrapped; what must stay together is."""
     urls, ended = _count(tally.done, "URL"), f"{tally.ok:,} ok, {tally.failed:,} failed"
     if facts.interrupted:
-        lines = [f"interrupted after {facts.seconds:.2f} s; {urls}: {ended}", f"  {_unasked(tally, facts)}"]
+        found = [f"interrupted after {facts.seconds:.2f} s; {urls}: {ended}", f"  {_unasked(tally, facts)}"]
     else:
-        lines = [f"{urls} in {facts.seconds:.2f} s: {ended}"]
+        found = [f"{urls} in {facts.seconds:.2f} s: {ended}"]
     statuses = [(str(status), count) for status, count in tally.statuses.most_common(STATUSES)]
     for title, pairs in (("by status", statuses), ("by error", tally.errors.most_common())):
         if pairs:
-            lines.append(f"  {title}: " + "   ".join(f"{name}{KEPT}{count:,}" for name, count in pairs))
+            found.append(f"  {title}: " + "   ".join(f"{name}{KEPT}{count:,}" for name, count in pairs))
     offered = f" ({facts.codings})" if facts.codings else ""
-    lines.append(f"  {tally.wire:,} B received, {tally.decoded:,} B decoded{offered}")
+    found.append(f"  {tally.wire:,} B received, {tally.decoded:,} B decoded{offered}")
     if tally.done:
         rate = tally.done / facts.seconds if facts.seconds else 0.0
         each = f"{_short(facts.cpu / tally.done)} CPU per URL".replace(" ", KEPT)
-        lines[-1] += f"   {rate:,.1f}{KEPT}URLs/s   {each}"
+        found[-1] += f"   {rate:,.1f}{KEPT}URLs/s   {each}"
     if slow := tally.slowest():
         hosts = "   ".join(f"{host} {seconds:.2f}{KEPT}s" for host, seconds in slow)
-        lines.append(f"  slowest hosts (mean per URL): {hosts}")
+        found.append(f"  slowest hosts (mean per URL): {hosts}")
     if facts.full:
         waiting = ", ".join(f"{host} ({count:,} rows)" for host, count in facts.full)
-        lines.append(
+        found.append(
             f"  reading ahead stopped for a while: waiting rows of {waiting}; a shuffled list mixes hosts"
         )
     if facts.limit:
-        lines.append(f"  {facts.limit}")
-    return [*lines, account(tally, facts)]
+        found.append(f"  {facts.limit}")
+    return [*found, account(tally, facts)]
 
 
 def totals(tally: Tally, facts: Facts) -> dict[str, Any]:
@@ -95,16 +97,18 @@ def totals(tally: Tally, facts: Facts) -> dict[str, Any]:
 
 def account(tally: Tally, facts: Facts) -> str:
     """The line that always adds up: lines read = ok + failed + skipped + left."""
-    skipped = facts.skipped.total()
-    why = f" ({', '.join(f'{n:,} {name}' for name, n in facts.skipped.most_common())})" if skipped else ""
-    lines = _count(tally.done + skipped + facts.left, "line")
+    skipped = facts.skipped.total() + tally.denied
+    reasons = facts.skipped + Counter(robots=tally.denied)
+    why = f" ({', '.join(f'{n:,} {name}' for name, n in reasons.most_common())})" if skipped else ""
+    read = tally.ok + tally.failed + skipped + facts.left
     parts = (
         f"{tally.ok:,} ok",
         f"{tally.failed:,} failed",
         f"{skipped:,} skipped{why}",
         f"{facts.left:,} left",
     )
-    return f"  {lines} read = {' + '.join(parts)}"
+    what = f"{_count(read, 'URL')} found" if facts.crawled else f"{_count(read, 'line')} read"
+    return f"  {what} = {' + '.join(parts)}"
 
 
 def _unasked(tally: Tally, facts: Facts) -> str:

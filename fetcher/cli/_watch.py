@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 from fetcher.cli import _streams
@@ -15,60 +16,104 @@ from fetcher.cli._signals import Signals
 from fetcher.cli._summary import Facts, text, totals
 from fetcher.decode import accept_encoding
 from fetcher.errors import UsageError
-from fetcher.model import Options, columns
+from fetcher.feeds import Root
+from fetcher.model import Options, Result
 from fetcher.outbox import Outbox
 from fetcher.outputs import Output, open_outputs
-from fetcher.pump import Pump
 from fetcher.run import Run, cpu_seconds
-from fetcher.sources import Reading, read_all, resolve
 from fetcher.tally import Tally
 
 GLANCE: Final = 0.1  # seconds between two looks at signals and progress
+BATCH: Final = 500  # records of an earlier run that are told again at once
+
+Words = Callable[[Tally, Facts, int | None], str]
 
 
-def watch(inputs: list[str], values: dict[str, Any], options: Options) -> int:
-    """Run get to its end: its exit code. UsageError comes before the first request, LocalFault after it."""
-    from fetcher.cli import COMMANDS
+@dataclass(slots=True)
+class Job:
+    """What is to be run, and how it is told."""
 
+    root: Root
+    options: Options
+    values: dict[str, Any]  # of the command line
+    shown: tuple[str, ...]  # the columns of its records
+    files: Sequence[str]  # that records go to
+    inputs: Sequence[str] = ()  # which no output may be
+    replaces: bool = False  # existing outputs may be replaced
+    listed: bool = True  # records go to standard output, too
+    earlier: Iterable[Result] = ()  # records of an earlier run, told first
+    crawled: bool = False  # its URLs are found by following links
+    words: Words | None = text  # the summary on standard error
+
+
+@dataclass(slots=True)
+class Watched:
+    """What became of it."""
+
+    tally: Tally
+    facts: Facts
+    heard: Sequence[int] = ()  # signals
+    broken: bool = False  # nobody reads any of its outputs any more
+
+    @property
+    def code(self) -> int:
+        """The exit code of a run without verdicts of its own."""
+        if self.heard:
+            return 128 + self.heard[0]
+        return 141 if self.broken else int(self.tally.failed > 0)
+
+
+def watch(job: Job) -> Watched:
+    """Run it to its end. UsageError comes before the first request, LocalFault after it."""
     began = time.monotonic()
-    reading = Reading(values["column"], values["field"])
-    given = resolve(_given(inputs), sys.stdin.buffer if sys.stdin else None, reading, COMMANDS)
-    shown, tally = columns(options), Tally()
+    values, tally = job.values, Tally()
     with Signals() as signals:
         with ExitStack() as stack:
-            out = _streams.stdout(values, shown)
+            lines = [_streams.stdout(values, job.shown)] if job.listed else []
             files = stack.enter_context(
                 open_outputs(
-                    values["output"],
-                    shown,
-                    overwrite=values["overwrite"],
-                    inputs=inputs,
+                    job.files,
+                    job.shown,
+                    overwrite=values["overwrite"] or job.replaces,
+                    inputs=job.inputs,
                     totals=_totals(values["summary"]),
                 )
             )
-            outputs = [stack.enter_context(out), *files]
+            outputs = [*(stack.enter_context(line) for line in lines), *files]
             fast = [output for output in outputs if not output.file.waits]
-            outbox = Outbox([tally.add, *fast], queued=len(fast) < len(outputs))
-            run = Run(Pump(read_all(given)), values["engine"], options, outbox)
+            outbox = Outbox([tally.add, *fast], queued=len(fast) < len(outputs) or not outputs)
+            run = Run(job.root, values["engine"], job.options, outbox)
             _warn(run, values)
             for file in (*(output.file for output in outputs), *([files.totals] if files.totals else [])):
                 file.gives_up = signals.gives_up
             signals.arm(outbox)
+            _tell_again(job.earlier, [tally.add, *outputs])
             with run:
                 facts = _pass_on(run, outputs, tally, signals, _bar(values))
+            facts.crawled = job.crawled
             facts.seconds, facts.cpu = time.monotonic() - began, cpu_seconds()
             facts.limit = run.limited_by(facts.seconds)
             if files.totals is not None:
                 with suppress(BrokenPipeError):
                     files.totals.write(f"{json.dumps(totals(tally, facts), indent=1)}\n".encode())
         # The formats have their ends now; words come last.
-        if not (values["quiet"] or (out.broken and not signals.heard)):
-            _streams.say(_words(tally, facts, outputs), signals.gives_up)
-    if signals.heard:
-        return 128 + signals.heard[0]
-    if all(output.broken for output in outputs):
-        return 141
-    return 1 if tally.failed else 0
+        broken = bool(outputs) and all(output.broken for output in outputs)
+        unread = bool(lines) and lines[0].broken and not signals.heard
+        if job.words is not None and not (values["quiet"] or unread):
+            _streams.say(_words(job.words, tally, facts, outputs), signals.gives_up)
+    return Watched(tally, facts, signals.heard, broken)
+
+
+def _tell_again(earlier: Iterable[Result], writes: Sequence[Callable[[Sequence[Result]], None]]) -> None:
+    batch = []
+    for result in earlier:
+        batch.append(result)
+        if len(batch) == BATCH:
+            for write in writes:
+                write(batch)
+            batch = []
+    for write in writes if batch else ():
+        write(batch)
 
 
 def _pass_on(
@@ -76,31 +121,31 @@ def _pass_on(
 ) -> Facts:
     """Write what the loop must not wait for, until the run has ended; what it came to, but for its time."""
     slow = [output for output in outputs if output.file.waits]
+    root = run.root
     try:
         while (batch := run.results(GLANCE)) is not None:
             if bar and (batch or signals.heard):
                 bar.clear()
             for output in slow if batch else ():
                 output(batch)
-            if all(output.broken for output in outputs):
+            if outputs and all(output.broken for output in outputs):
                 run.outbox.stop()
             if bar:
-                bar.draw(tally, run.rows.total, "stopping" if run.outbox.stop_at is not None else "")
+                bar.draw(tally, root.total, "stopping" if run.outbox.stop_at is not None else "")
     finally:
         if bar:
             bar.clear()
-    rows = run.rows
     return Facts(
-        skipped=rows.skipped,
-        left=rows.rows - tally.done + len(rows.inlet),
-        more=not rows.inlet.ended,
+        skipped=root.skipped,
+        left=root.seen - tally.done + root.waiting,
+        more=not root.ended,
         interrupted=bool(signals.heard),
         codings=accept_encoding(),
         full=run.limits.full,
     )
 
 
-def _words(tally: Tally, facts: Facts, outputs: Sequence[Output]) -> str:
+def _words(words: Words, tally: Tally, facts: Facts, outputs: Sequence[Output]) -> str:
     width = _streams.wrapped()
     lost = [
         f"\n  {output.file.name}: nobody read on, so the last {output.lost:,} results are not in it"
@@ -108,7 +153,7 @@ def _words(tally: Tally, facts: Facts, outputs: Sequence[Output]) -> str:
         if output.lost
     ]
     space = "\n" if width and sys.stdout.isatty() and tally.done else ""
-    return space + text(tally, facts, width) + "".join(lost)
+    return space + words(tally, facts, width) + "".join(lost)
 
 
 def _warn(run: Run, values: dict[str, Any]) -> None:
@@ -129,11 +174,3 @@ def _totals(path: str) -> str:
     if path == "-":
         raise UsageError("--summary -: name a file; a summary for people goes to standard error anyway")
     return path
-
-
-def _given(inputs: list[str]) -> list[str]:
-    if inputs:
-        return inputs
-    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
-        raise UsageError("nothing to fetch: give a URL or a file of URLs, or see fetch --help")
-    return ["-"]

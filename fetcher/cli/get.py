@@ -14,6 +14,7 @@ import typer
 from fetcher.cli import COMMANDS, completing
 from fetcher.cli import options as table
 from fetcher.errors import LocalFault, UsageError
+from fetcher.model import columns
 from fetcher.options import LARGEST, Options, check
 
 ALIKE: Final = (  # options that are what Options takes
@@ -30,12 +31,31 @@ def get(inputs: list[str] | None, **values: Any) -> None:
     INPUT is a URL with ://, a file (.txt .csv .tsv .jsonl .parquet, a sitemap .xml, each also .gz) or - for
     standard input.
     """
-    from fetcher.cli._watch import watch
-
     values["engine"] = values["engine"].lower()
     if values["debug"]:
         versions()
-    raise typer.Exit(guarded(lambda: watch(inputs or [], values, options(values)), debug=values["debug"]))
+    raise typer.Exit(guarded(lambda: _get(inputs or [], values), debug=values["debug"]))
+
+
+def _get(inputs: list[str], values: dict[str, Any]) -> int:
+    from fetcher.cli._watch import Job, watch
+    from fetcher.feeds.rows import Rows
+    from fetcher.pump import Pump
+    from fetcher.sources import Reading, read_all, resolve
+
+    made = options(values)
+    reading = Reading(values["column"], values["field"])
+    given = resolve(_given(inputs), sys.stdin.buffer if sys.stdin else None, reading, COMMANDS)
+    rows = Rows(Pump(read_all(given)), made)
+    return watch(Job(rows, made, values, columns(made), values["output"], inputs)).code
+
+
+def _given(inputs: list[str]) -> list[str]:
+    if inputs:
+        return inputs
+    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+        raise UsageError("nothing to fetch: give a URL or a file of URLs, or see fetch --help")
+    return ["-"]
 
 
 def _version(asked: bool) -> None:

@@ -28,7 +28,8 @@ class Option(NamedTuple):
 
 _INPUT, _ENGINE, _LIMITS, _REQUEST = "Input", "Engine and speed", "Limits and retries", "Request"
 _NETWORK, _RECORD, _OUTPUT = "Network and TLS", "Record", "Output"
-_COMPARE = "Comparison"
+_OF_GET = (_INPUT, _ENGINE, _LIMITS, _REQUEST, _NETWORK, _RECORD, _OUTPUT)
+_COMPARE, _CRAWL, _AUDIT, _DIFF = "Comparison", "Crawl", "Audit", "Difference"
 
 _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
     ("--unique", bool, False, None, "Ask each distinct URL once.", _INPUT),
@@ -64,6 +65,22 @@ _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
     ("--hash", bool, False, None, "Add the SHA-256 of the decoded body.", _RECORD),
     ("--headers", str, "", "A,B", "Add these response fields.", _RECORD),
     ("--save", str, "", "DIR", "Save each body there; the names are made by fetch.", _RECORD),
+    ("--depth", int, None, "N", "Links away from a start; any, if not given.", _CRAWL),
+    ("--max-pages", int, 0, "N", "Pages asked at the most; 0: no limit.", _CRAWL),
+    ("--scope", str, "host", "WORD", "host, path, subdomains or any.", _CRAWL),
+    ("--include", list[str], [], "REGEX", "Only URLs in which one of these is found.", _CRAWL),
+    ("--exclude", list[str], [], "REGEX", "No URL in which one of these is found.", _CRAWL),
+    ("--sitemap", list[str], [], "URL", "Begin with what this sitemap lists, too.", _CRAWL),
+    ("--sitemaps/--no-sitemaps", bool, True, None, "Read those that robots.txt names.", _CRAWL),
+    ("--assets", str, "none", "WORD", "Images, scripts ...: none, same-site or all.", _CRAWL),
+    ("--max-chain", int, 100, "N", "Pages of one form in a row; 0: no limit.", _CRAWL),
+    ("--max-alike", int, 1000, "N", "URLs that differ in queries only; 0: no limit.", _CRAWL),
+    ("--resume", str, "", "FILE", "Keep the crawl there; go on with what it holds.", _CRAWL),
+    ("--external/--no-external", bool, True, None, "Ask links that leave the scope, once.", _AUDIT),
+    ("--budget", list[str], [], "FILE", "Limits that the site must keep (TOML).", _AUDIT),
+    ("--exit-zero", bool, False, None, "Exit 0 whatever was found: a report only.", _AUDIT),
+    ("--ignore", list[str], [], "FIELD", "Do not compare this field; repeatable.", _DIFF),
+    ("--size-tolerance", float, 0.0, "PERCENT", "Sizes that differ by less are equal.", _DIFF),
     ("--engines", str, "", "A,B", "Which to compare; all that are installed.", _COMPARE),
     ("--blocks", int, 10, "N", "Laps of each engine, in random balanced order.", _COMPARE),
     ("--repeat", int, 1, "N", "The list so many times in each lap.", _COMPARE),
@@ -81,23 +98,41 @@ _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
 )
 TABLE: Final = tuple(Option(*row) for row in _ROWS)
 BY_NAME: Final = {option.name: option for option in TABLE}
-GET: Final = tuple(option.name for option in TABLE if option.panel != _COMPARE)
+GET: Final = tuple(option.name for option in TABLE if option.panel in _OF_GET)
+CRAWL: Final = tuple(
+    option.name
+    for option in TABLE
+    if option.panel in (*_OF_GET, _CRAWL)
+    and option.name not in ("unique", "column", "field", "method", "data")
+)
+OF_AUDIT: Final = tuple(option.name for option in TABLE if option.panel == _AUDIT)
+DEFAULTS: Final = {option.name: option.default for option in TABLE}
 
 
 def command(
-    body: Callable[..., None], names: Iterable[str], arguments: list[inspect.Parameter]
+    body: Callable[..., None],
+    names: Iterable[str],
+    arguments: list[inspect.Parameter],
+    **changed: Any,
 ) -> Callable[..., None]:
-    """`body` as a Typer command whose options come from the table; it gets them by their names."""
+    """`body` as a Typer command whose options come from the table; it gets them by their names.
+
+    `changed`: defaults that are others here.
+    """
 
     def run(**values: Any) -> None:
         body(**values)
 
-    parameters = [*arguments, *(_parameter(BY_NAME[name]) for name in names)]
+    parameters = [*arguments, *(_parameter(_changed(BY_NAME[name], changed)) for name in names)]
     run.__name__ = body.__name__
     run.__doc__ = body.__doc__
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+def _changed(option: Option, changed: dict[str, Any]) -> Option:
+    return option._replace(default=changed.get(option.name, option.default))
 
 
 def _parameter(option: Option) -> inspect.Parameter:

@@ -101,7 +101,7 @@ class Plain:
             found.reused = self._opened() == before
         found.content_type = found.get("content-type")
         found.encoding = found.get("content-encoding")
-        for make in readers.pick_all(request.readers)[0]:
+        for make, _, _ in readers.pick_all(request.readers):
             reader = make(request, options)
             reader.feed(body)
             reader.done(found)

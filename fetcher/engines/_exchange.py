@@ -20,6 +20,7 @@ from fetcher.readers import Reader as BodyReader
 
 GIB: Final = 1 << 30
 MIB64: Final = 64 << 20
+GLIMPSES: Final = {"external": 1 << 16}  # of a link that leads out of a crawl only the head is wanted
 STEP: Final = 16  # decoded pieces, of at most about 64 KiB: 1 to 5 ms
 
 
@@ -153,11 +154,13 @@ class Exchange:
         assert head is not None
         hop = head.status in FOLLOWED and self.options.max_redirects and head.get("location")
         names = ("count",) if hop else self.request.readers
-        makers, keeps = readers.pick_all(names)
+        media = (head.get("content-type") or "").partition(";")[0].strip().lower()
+        chosen = [each for each in readers.pick_all(names) if each[1] is None or media in each[1]]
+        self._bodies = [make(self.request, self.options) for make, _, _ in chosen]
         # A robots.txt has its own, fixed limit; a small --max-size must not forbid a whole site.
-        own = self.options.max_size if self.request.purpose == "page" else 0
-        self._cap = own or (MIB64 if keeps else GIB)
-        self._bodies = [make(self.request, self.options) for make in makers]
+        purpose = self.request.purpose
+        own = self.options.max_size if purpose == "page" else GLIMPSES.get(purpose, 0)
+        self._cap = own or (MIB64 if any(keeps for _, _, keeps in chosen) else GIB)
         if head.get("content-encoding") is not None and (layers := codings(head.fields)):
             self._decoder = Decoder(layers, self._cap)
 

@@ -19,6 +19,8 @@ again in so long) or None (nothing, unless something in flight comes back). It h
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from fetcher.model import Request, Result
@@ -42,3 +44,46 @@ class Feed(Protocol):
 
     def done(self, result: Result, now: float) -> Result | None:
         """What the reader hears of this result; None: swallowed, because a retry or a hop follows."""
+
+
+Sitemaps = Callable[[str, Sequence[str]], None]
+
+
+class Root(Feed, Protocol):
+    """The innermost feed of a run: a list (`rows`) or a crawl (`frontier`). It has a beginning and an end.
+
+    `start` comes before the first `take`; `close` after the last one, and frees what the root holds.
+    """
+
+    readers: tuple[str, ...]  # what is made of the bodies
+    sitemaps: Sitemaps | None  # hears of a robots.txt (URL) and those that it names
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended it early."""
+
+    @property
+    def seen(self) -> int:
+        """How many requests and refusals it has given so far: each gets a record, unless it is stopped."""
+
+    @property
+    def skipped(self) -> Counter[str]:
+        """What got no record, by reason."""
+
+    @property
+    def waiting(self) -> int:
+        """How many more are there now."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more can come that is not there now."""
+
+    @property
+    def total(self) -> int | None:
+        """How many records there will be, as far as that is known."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def close(self) -> None:
+        """End, whether it was exhausted or not."""

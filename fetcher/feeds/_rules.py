@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 from urllib.parse import quote
 
@@ -22,6 +23,9 @@ FIELD: Final = re.compile(  # with the misspellings that Google forgives, and wi
     r"(user-?\s?agent|allow|dis{1,2}al{1,2}ow|diasllow|disallaw|crawl[- ]delay)[ \t]*(?::|[ \t])[ \t]*(.*)",
     re.IGNORECASE,
 ).fullmatch
+SITEMAP: Final = re.compile(rb"[ \t]*sitemap[ \t]*:[ \t]*([^\s#][^\r\n]*)", re.IGNORECASE).match
+SITEMAPS: Final = 100  # of one robots.txt that are read
+NAMED: Final = 500  # rules among which the one that forbids a page is looked for
 PRODUCT: Final = re.compile(r"[A-Za-z_-]+").match
 NEEDLESS: Final = re.compile(  # escapes of letters, digits and - . _ ~
     r"%(?=2[DE]|3[0-9]|[46][1-9A-F]|[57][0-9A]|5F|7E)", re.IGNORECASE
@@ -33,6 +37,8 @@ class Rules:
 
     def __init__(self, data: bytes, token: str = TOKEN) -> None:
         self.agent, lines = _ours(data, token.lower())
+        self.sitemaps = _sitemaps(data)
+        self._lines = lines
         self.count = sum(not line.startswith("crawl") for line in lines)
         text = "\n".join(["user-agent: *", *lines])
         self._decoded = Protego.parse(text)
@@ -44,6 +50,17 @@ class Rules:
     def delay(self) -> float:
         """Seconds between two requests (Crawl-delay); 0 if it does not say."""
         return self._decoded.crawl_delay(TOKEN) or 0.0
+
+    def line(self, url: str) -> str:
+        """The rule that forbids this URL, as `Disallow: /private`; empty where it cannot be told."""
+        found = ""
+        for line in self._lines[:NAMED]:
+            _, _, value = line.partition(": ")
+            if not line.startswith(("dis", "dia")) or len(value) <= len(found):
+                continue
+            if not Protego.parse(f"user-agent: *\ndisallow: {value}").can_fetch(_shown(url), TOKEN):
+                found = value
+        return f"Disallow: {found}" if found else ""
 
     def allows(self, url: str) -> bool:
         """Whether this wire URL may be asked.
@@ -59,6 +76,13 @@ class Rules:
         literal = self._literal or Protego.parse(self._text)
         coded = url if url.isascii() else quote(url, safe="".join(map(chr, range(128)))).replace("%", "%25")
         return literal.can_fetch(_shown(NEEDLESS.sub("%25", coded)), TOKEN)
+
+
+def _sitemaps(data: bytes) -> tuple[str, ...]:
+    """What its Sitemap lines name: they belong to no group (RFC 9309 2.2.4, sitemaps.org)."""
+    found = (SITEMAP(line[:LONGEST].removeprefix(BOM)) for line in LINES.split(data))
+    places = (match[1].strip().decode("utf-8", "replace") for match in found if match)
+    return tuple(dict.fromkeys(islice(places, SITEMAPS)))
 
 
 def _shown(url: str) -> str:

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from fetcher import headers, urls
 from fetcher.errors import KINDS
-from fetcher.feeds import Feed, Wait
+from fetcher.feeds import Feed, Sitemaps, Wait
 from fetcher.feeds._deadlines import Deadlines, late
 from fetcher.feeds._hops import next_hop
 from fetcher.feeds._pauses import PATIENCE, pause_asked
@@ -48,10 +48,12 @@ class Robots:
         options: Options,
         delay: Callable[[str, float], object] | None = None,
         wall: Callable[[], float] = time.time,
+        sitemaps: Sitemaps | None = None,
     ) -> None:
         self.inner = inner
         self.options = options
         self._delay = delay
+        self._sitemaps = sitemaps
         self._wall = wall
         self._own = headers.Plan(_plain(options))
         self._sites: OrderedDict[str, Site] = OrderedDict()  # by origin
@@ -115,6 +117,8 @@ class Robots:
             self._delay(pages[0].host, min(site.rules.delay, SLOWEST))
         if pages:
             self._judged.append((site, pages))
+        if site.rules is not None and self._sitemaps is not None:
+            self._sitemaps(request.wire, site.rules.sitemaps)
         return None
 
     def _site(self, result: Result) -> Site:
@@ -132,7 +136,7 @@ class Robots:
             return Site(None, f"its robots.txt could not be had ({why})", kind)
         text = (result.found or {}).get("text")
         rules = Rules(text if isinstance(text, bytes) else b"")
-        return Site(rules) if rules.count or rules.delay else OPEN
+        return Site(rules) if rules.count or rules.delay or rules.sitemaps else OPEN
 
     def _next(self) -> tuple[Site, Request]:
         site, pages = self._judged[0]
@@ -179,4 +183,6 @@ def _refusal(site: Site, page: Request) -> str:
         return site.refusal
     if page.target.partition("?")[0] == "/robots.txt" or site.rules.allows(page.wire):
         return ""
-    return f"robots.txt of {page.authority} forbids it (User-agent: {site.rules.agent})"
+    line = site.rules.line(page.wire)
+    said = f"{line} for User-agent: {site.rules.agent}" if line else f"User-agent: {site.rules.agent}"
+    return f"robots.txt of {page.authority} forbids it ({said})"

@@ -8,7 +8,7 @@ from typing import Final
 from fetcher import headers, logins, menu, urls
 from fetcher import readers as folder
 from fetcher.errors import Fault
-from fetcher.feeds import Wait
+from fetcher.feeds import Sitemaps, Wait
 from fetcher.model import Options, Request, Result
 from fetcher.pump import Inlet, Piece
 from fetcher.sources import Bad, Skip
@@ -35,6 +35,7 @@ class Rows:
         self.rows = 0
         self.skipped: Counter[str] = Counter()
         self.readers = readers(options)
+        self.sitemaps: Sitemaps | None = None  # a list takes none
         self._plan = headers.Plan(options)
         self._seen: set[str] | None = set() if options.unique else None
 
@@ -42,6 +43,34 @@ class Rows:
     def lines(self) -> int:
         """How many lines have been taken so far."""
         return self.rows + self.skipped.total()
+
+    @property
+    def seen(self) -> int:
+        """How many rows have been taken so far."""
+        return self.rows
+
+    @property
+    def waiting(self) -> int:
+        """How many items have been read ahead."""
+        return len(self.inlet)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the input has been read to its end."""
+        return self.inlet.ended
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the input raised."""
+        return self.inlet.error
+
+    def start(self) -> None:
+        """Begin to read the input."""
+        self.inlet.start()
+
+    def close(self) -> None:
+        """Read no further."""
+        self.inlet.close()
 
     @property
     def total(self) -> int | None:

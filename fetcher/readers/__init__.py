@@ -5,7 +5,8 @@ The contract. `readers/NAME.py` offers
     KEEPS: bool                                          True if it holds the whole body in memory
     def reader(request: Request, options: Options) -> Reader
 
-and nothing else is edited. A reader is made once the head of a final answer has come, fed the decoded body in
+and, where only some media types concern it, `TYPES`: a tuple of them ("" is that of a body without one).
+Nothing else is edited. A reader is made once the head of a final answer has come, fed the decoded body in
 pieces, and ended by exactly one of `done` (the body was whole: write your finding into the result) or `drop`
 (it was not, or the run was stopped: leave nothing behind). It runs in the engine's thread, process or loop,
 and may raise `Fault("local_disk", ...)`, nothing else.
@@ -44,13 +45,14 @@ class Module(Protocol):
 
 
 @cache
-def pick_all(names: tuple[str, ...]) -> tuple[tuple[Maker, ...], bool]:
-    """What makes the readers of these names, and whether one of them keeps whole bodies."""
+def pick_all(names: tuple[str, ...]) -> tuple[tuple[Maker, Types, bool], ...]:
+    """What makes the readers of these names, for which types, and whether they keep whole bodies."""
     modules = [pick(name) for name in names]
-    return tuple(module.reader for module in modules), any(module.KEEPS for module in modules)
+    return tuple((module.reader, getattr(module, "TYPES", None), module.KEEPS) for module in modules)
 
 
 Maker = Callable[[Request, Options], Reader]
+Types = tuple[str, ...] | None  # None: whatever the body is
 
 
 @cache

@@ -4,7 +4,8 @@ The contract: `html(record) -> str` and `markdown(record) -> str`. Both are pure
 `--json` prints it, so a page can be made again of a file that was kept. The kinds of record, each a module
 with these two functions and a template of its name in the frame `frame.html`:
 
-- `comparison`: one comparison (it has `engines`), or an experiment of several (it has `workloads`).
+- `comparison`: one comparison (it has `engines`), or an experiment of several (it has `workloads`);
+- `site`: an audit (it has `by_type`), or what `recorded.site` makes of the records of any run.
 
 What a server or a URL said is text, whatever it looks like: escaped, and what cannot be seen written out.
 """
@@ -18,7 +19,7 @@ from typing import Any, Final, cast
 from fetcher.errors import UsageError
 
 # A key that only this kind of record has -> the module that shows it.
-KINDS: Final = {"engines": "comparison", "workloads": "comparison"}
+KINDS: Final = {"engines": "comparison", "workloads": "comparison", "by_type": "site"}
 
 
 def html(record: dict[str, Any]) -> str:
@@ -35,4 +36,4 @@ def _kind(record: dict[str, Any]) -> ModuleType:
     for key, name in KINDS.items():
         if key in record:
             return import_module(f"fetcher.report.{name}")
-    raise UsageError(f"no page can be made of this: a record of a comparison has one of {', '.join(KINDS)}")
+    raise UsageError(f"no page can be made of this: a record of a run has one of {', '.join(KINDS)}")

@@ -1,0 +1,108 @@
+"""A recorded run as a page: `fetch report RUN [-o FILE]...`."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from fetcher.cli import options as table
+from fetcher.cli.get import guarded
+from fetcher.errors import UsageError
+
+TAKEN: Final = ("output", "overwrite", "config", "debug")
+FORMS: Final = (".html", ".md")
+
+
+def report(run: str, **values: Any) -> None:
+    """Make a page of a run: what weighs how much, what is broken, what is slow.
+
+    RUN is what an earlier run has written with -o: the records of get, crawl
+    or audit (.jsonl .csv .parquet), or the .json of an audit or a comparison.
+    A page (.html) is one file that needs no network; .md is for an issue or a
+    wiki, and goes to standard output where no -o is given.
+    """
+    raise typer.Exit(guarded(lambda: _report(run, values), debug=values["debug"]))
+
+
+command = table.command(
+    report,
+    TAKEN,
+    [
+        inspect.Parameter(
+            "run",
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            annotation=Annotated[str, typer.Argument(metavar="RUN", show_default=False)],
+        )
+    ],
+)
+
+
+def _report(run: str, values: dict[str, Any]) -> int:
+    """Read it, form it, write it: the exit code."""
+    from fetcher.outputs import open_files
+
+    for path in values["output"]:
+        if Path(path).suffix.lower() not in FORMS:
+            raise UsageError(f"{path}: a report is written as one of {', '.join(FORMS)}: name such a file")
+    try:
+        pages = _pages(run, values["output"] or [".md"], debug=values["debug"])
+        if not values["output"]:
+            sys.stdout.buffer.write(pages[0].encode(sys.stdout.encoding, "backslashreplace"))
+            sys.stdout.flush()
+            return 0
+        files = open_files(values["output"], overwrite=values["overwrite"], inputs=[run])
+        for file, page in zip(files, pages, strict=True):
+            with file:
+                file.write(page.encode())
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _pages(run: str, paths: list[str], *, debug: bool) -> list[str]:
+    """The run in the form that each path asks for."""
+    from fetcher import report as pages
+
+    record = _record(run)
+    try:
+        return [
+            pages.html(record) if Path(path).suffix.lower() == ".html" else pages.markdown(record)
+            for path in paths
+        ]
+    except UsageError as error:
+        raise UsageError(f"{run}: {error}") from error
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        if debug or not run.lower().endswith(".json"):
+            raise
+        raise UsageError(
+            f"{run}: no page can be made of this ({type(error).__name__}: {error}): give it as fetch wrote it"
+        ) from error
+
+
+def _record(run: str) -> dict[str, Any]:
+    """What the file holds; of records, what they come to."""
+    from fetcher.records import read
+    from fetcher.report.recorded import site
+
+    if not run.lower().endswith(".json"):
+        records = read(run)
+        found = site(records)
+        for warning in records.warnings:
+            print(f"fetch: {warning}", file=sys.stderr)
+        return found
+    try:
+        record = json.loads(Path(run).read_bytes())
+    except OSError as error:
+        raise UsageError(
+            f"{run} cannot be read: {error.strerror}: give what `-o FILE` has written"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{run} is no JSON: {error}: give what `-o FILE` has written") from error
+    if not isinstance(record, dict):
+        raise UsageError(f"{run} holds no run: give what `-o FILE` has written")
+    return record

@@ -1,0 +1,220 @@
+"""The records of an earlier run, read back from its .jsonl, .csv or .parquet, with the types they had.
+
+A run that was killed leaves a torn last line in .jsonl and .csv: it is left out, and `Records.warnings` says
+so. A .csv holds no types and guards its text against spreadsheets; both are undone.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import stat
+import zlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from fetcher.errors import LocalFault, UsageError
+from fetcher.menu import cure
+from fetcher.sinks.csv import guarded
+
+Record = dict[str, Any]
+Piece = Record | str  # a record; or which one is left out, and why
+
+NEEDED: Final = ("url", "status", "error")  # what a record has, whatever else was taken out of it
+LIMIT: Final = 16 << 20  # bytes of a line; a longer one is none of ours
+BATCH: Final = 2048  # rows of a .parquet that are read at once
+TOLD: Final = 3  # warnings in full; the rest is counted
+_NEVER_NULL: Final = frozenset(("input", "url", "started", "engine"))
+_BOOL: Final = {"true": True, "false": False, "TRUE": True, "FALSE": False}  # spreadsheets shout
+
+
+class Records(Iterator[Record]):
+    """The records of one file, in its order."""
+
+    def __init__(self, path: str, pieces: Iterator[Piece]) -> None:
+        self.path = path
+        self._told: list[str] = []
+        self._untold = 0
+        first = list(next(([piece] for piece in pieces), []))  # opens the file: it may be none of ours
+        self._pieces = chain(first, pieces)
+
+    def __next__(self) -> Record:
+        for piece in self._pieces:
+            if not isinstance(piece, str):
+                return piece
+            if len(self._told) < TOLD:
+                self._told.append(f"{self.path}: {piece}")
+            else:
+                self._untold += 1
+        raise StopIteration
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was left out so far; complete after the last record."""
+        more = f"{self.path}: {self._untold:,} more are no whole records: left out"
+        return [*self._told, *([more] if self._untold else [])]
+
+
+def read(path: str) -> Records:
+    """The records of a file, as they are asked for. Raises UsageError for what is no file of records."""
+    packed = path.lower().endswith(".gz")
+    suffix = Path(path[:-3] if packed else path).suffix.lower()
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageError(f"{path!r} cannot be read: {why}: give what `-o FILE` has written") from error
+    form = _FORMS.get(suffix)
+    if form is None and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        form = _jsonl  # a pipe, <(a command): no suffix to go by
+    if form is None:
+        known = ", ".join(_FORMS)
+        raise UsageError(f"{path} is no file of records: give one of {known}, each also .gz")
+    return Records(path, _pieces(path, form, packed))
+
+
+def _pieces(path: str, form: Callable[[BinaryIO], Iterator[Piece]], packed: bool) -> Iterator[Piece]:
+    """Open, read, close; and what the system says on the way, as our words."""
+    begun = False
+    try:
+        with gzip.open(path) if packed else Path(path).open("rb") as stream:
+            for piece in form(stream):  # type: ignore[arg-type]  # a GzipFile reads as any other
+                begun = True
+                yield piece
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        if not begun and isinstance(error, gzip.BadGzipFile):
+            raise UsageError(f"{path} is no gzip data, as its name says: take .gz off its name") from error
+        yield "the gzip data is broken or was cut off: only what stands before that was read"
+    except UsageError as error:
+        raise UsageError(f"{path} {error}") from error
+    except OSError as error:
+        if not begun:
+            raise UsageError(f"{path} cannot be read: {error.strerror}: give another file") from error
+        raise LocalFault(f"{path} cannot be read on: {error.strerror}: run again") from error
+
+
+def _jsonl(stream: BinaryIO) -> Iterator[Piece]:
+    """One record a line."""
+    begun = False
+    for number, line in enumerate(iter(partial(stream.readline, LIMIT), b""), 1):
+        if line.isspace():
+            continue
+        torn = False
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row, torn = None, line.startswith(b"{") and not line.endswith(b"\n")
+        if torn:
+            yield f"line {number:,} was cut off: left out"
+        elif isinstance(row, dict) and _is_whole(row):
+            yield row
+        elif begun:
+            yield f"line {number:,} is no record: left out"
+        else:
+            lacks = _lacks(row) if isinstance(row, dict) else f"line {number} is not one as JSON"
+            raise UsageError(f"holds no records of fetch: {lacks}")
+        begun = True
+
+
+def _csv(stream: BinaryIO) -> Iterator[Piece]:
+    """One record a row, under the names in the first one."""
+    with io.TextIOWrapper(stream, "utf-8-sig", "replace", newline="") as text:
+        lines = _Lines(text)
+        rows = csv.reader(lines, strict=True)
+        try:
+            header = next(rows, [])
+        except csv.Error as error:
+            raise UsageError(f"holds no records of fetch: its first row is no CSV: {error}") from error
+        if not set(NEEDED) <= set(header):
+            raise UsageError(f"holds no records of fetch: {_lacks(header)}")
+        while True:
+            try:
+                row = next(rows)
+                record = _record(header, row) if row and lines.ended else None
+            except StopIteration:
+                return
+            except (csv.Error, ValueError, KeyError, OverflowError):
+                row, record = [""], None
+            if record is not None:
+                yield record
+            elif row:  # an empty line is none
+                yield f"line {rows.line_num:,} {'is no record' if lines.ended else 'was cut off'}: left out"
+
+
+class _Lines(Iterator[str]):
+    """The lines of a text with their ends; the last may lack it."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._readline = partial(text.readline, LIMIT)
+        self.ended = False  # whether the line read last has its end
+
+    def __next__(self) -> str:
+        line = self._readline()
+        self.ended = line.endswith(("\n", "\r"))
+        if line:
+            return line
+        raise StopIteration
+
+
+def _record(header: list[str], row: list[str]) -> Record:
+    return {name: _typed(name, cell) for name, cell in zip(header, row, strict=True)}
+
+
+def _typed(name: str, cell: str) -> Any:
+    """What was written as this cell."""
+    if name in _TYPES:
+        return _TYPES[name](cell) if cell else None
+    if cell[:1] == "'" and guarded(cell[1:]) == cell:
+        return cell[1:]
+    return cell if cell or name in _NEVER_NULL else None
+
+
+def _whole_number(cell: str) -> int:
+    return int(cell) if cell.isdecimal() else int(float(cell))  # pandas makes 200 to 200.0 beside a null
+
+
+_TYPES: Final[dict[str, Callable[[str], Any]]] = {
+    **dict.fromkeys(("row", "status", "size", "wire_size", "content_length"), _whole_number),
+    **dict.fromkeys(("attempts", "depth"), _whole_number),
+    **dict.fromkeys(("elapsed", "dns", "connect", "tls", "ttfb"), float),
+    **dict.fromkeys(("redirects", "headers"), json.loads),
+    "ok": _BOOL.__getitem__,
+}
+
+
+def _parquet(stream: BinaryIO) -> Iterator[Piece]:
+    """One record a row, read in batches; its index stands at the end, so it must be whole."""
+    try:
+        import pyarrow as arrow
+        from pyarrow.parquet import ParquetFile
+    except ModuleNotFoundError as error:
+        raise UsageError(f"is Parquet, which {cure(error.name or 'pyarrow')}") from error
+    try:
+        with ParquetFile(stream) as file:
+            if not set(NEEDED) <= set(file.schema_arrow.names):
+                raise UsageError(f"holds no records of fetch: {_lacks(file.schema_arrow.names)}")
+            for batch in file.iter_batches(BATCH, use_threads=False):
+                for row in batch.to_pylist():
+                    if row.get("headers") is not None:
+                        row["headers"] = dict(row["headers"])
+                    yield row
+    except (arrow.ArrowException, OSError) as error:
+        why = str(error).partition("\n")[0][:200]
+        raise UsageError(f"is no whole Parquet file (its run may have been killed): {why}") from error
+
+
+def _is_whole(row: Record) -> bool:
+    return "status" in row and "error" in row and isinstance(row.get("url"), str)
+
+
+def _lacks(names: Any) -> str:
+    missing = [name for name in NEEDED if name not in names]
+    return f"there is no {' and no '.join(missing)} in it" if missing else "its url is no text"
+
+
+_FORMS: Final = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
