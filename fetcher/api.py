@@ -162,8 +162,8 @@ def _crawl(
     check_crawl(follow)
     rest = {name: value for name, value in settings.items() if name not in names}
     listed = [starts] if isinstance(starts, str) else list(starts)
-    check_starts(listed)
-    return follow, _options(options, {"robots": True, **rest} if options is None else rest), listed
+    check_starts(listed, follow.sitemap)
+    return follow, _options(options, {"robots": True, **rest}), listed
 
 
 def _tell(loop: asyncio.AbstractEventLoop, there: asyncio.Event) -> None:

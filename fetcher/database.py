@@ -64,6 +64,8 @@ def told(path: str) -> Iterator[None]:
             why = "is in use by another run: wait for it, or name another file"
         elif "unable to open" in str(error):
             why = "cannot be opened: name a file in a directory that can be written to"
+        elif "readonly" in str(error):
+            why = "cannot be written to: name a file that can"
         else:
             cure = "free space there and run again: what is recorded stays"
             raise LocalFault(f"{where}: {error}: {cure}") from error

@@ -7,7 +7,7 @@ buckets that double in width every 1,024, so that no value is off by more than a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 EXACT: Final = 2048  # microseconds below which each has a bucket of its own
@@ -61,6 +61,11 @@ class Histogram:
             if seen >= rank:
                 return min(_seconds(bucket), self.max)
         return self.max
+
+    def values(self) -> Iterator[tuple[float, int]]:
+        """(seconds, how often), the shortest first; none exceeds `max`."""
+        for bucket in sorted(self.counts):
+            yield min(_seconds(bucket), self.max), self.counts[bucket]
 
     def mean(self) -> float | None:
         """Seconds."""

@@ -13,11 +13,13 @@ from itertools import islice
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
-from fetcher import charset, markup, styles, urls
-from fetcher.errors import Fault
+from fetcher import charset, markup, styles
+from fetcher.joined import SCHEME, Joined
 
 MOST: Final = 100_000  # references of one document that are looked at
 TITLE: Final = 300  # characters
+ODD: Final = 100  # references of one document that cannot be asked and are named
+SHOWN: Final = 200  # characters of each
 
 # Where references stand, and what each leads to (the HTML standard's list of attributes; SVG 2).
 PLACES: Final = {
@@ -42,16 +44,11 @@ NEEDED: Final = frozenset(
 UNASKED: Final = frozenset({"preconnect", "dns-prefetch", "pingback", "webmention"})  # a host, not a document
 
 CONTROLS: Final = "".join(map(chr, range(33)))  # what WHATWG takes off both ends of a URL
-SCHEME: Final = re.compile(r"(?!https?:)[a-z][a-z0-9+.-]*+:", re.IGNORECASE).match
 REFRESH: Final = re.compile(
     r"""\s*+ (?:[0-9]++|(?=\.)) [0-9.]*+ (?=[\s;,]) \s*+ [;,]?+ \s*+
     (?:url\s*+=\s*+)?+ (?: "([^"]*+) | '([^']*+) | (.++) )""",
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 ).match
-PLAIN: Final = re.compile(  # nothing that WHATWG would change: no empty segment, none that begins with a dot
-    r"(?=[^?])(?:\.\./)*+(?:[A-Za-z0-9_-][A-Za-z0-9._-]*+/)*+(?:[A-Za-z0-9_-][A-Za-z0-9._-]*+)?+"
-    r"(?:(?<!/)\?[A-Za-z0-9._=&-]*+)?+"
-).fullmatch
 UNSEEN: Final = dict.fromkeys(map(ord, "\t\n\r"))  # what WHATWG takes out of the middle of a URL
 
 
@@ -60,7 +57,9 @@ class Link(NamedTuple):
 
     url: str  # absolute, as `urls.wire` gives it
     fragment: str  # what stood after "#", percent-decoded
-    kind: str  # page: leads to a document; asset: the page needs it; form: where a form sends to
+    # page: leads to a document; asset: the page needs it; variant: one of several, of which it needs one
+    # (srcset); form: where a form sends to
+    kind: str
 
 
 class Found(NamedTuple):
@@ -71,6 +70,7 @@ class Found(NamedTuple):
     title: str  # white space collapsed
     nofollow: bool  # the page asks robots to follow none of its links
     cut: int = 0  # references beyond MOST, not looked at
+    odd: tuple[tuple[str, str], ...] = ()  # what cannot be asked, and why: "scheme" or "invalid"
 
 
 def html(body: bytes, base: str, content_type: str | None) -> Found:
@@ -81,17 +81,17 @@ def html(body: bytes, base: str, content_type: str | None) -> Found:
     for name, attributes, content in markup.tags(text, page.references, page.anchors, xml):
         page.take(name, attributes, content)
     if page.base is not None:
-        base = _Joined(base, codec)[page.base.strip(CONTROLS)] or base
-    links, cut = _links(page.references, base, codec)
-    return Found(links, list(page.anchors), page.title, page.nofollow, cut)
+        base = Joined(base, codec)[page.base.strip(CONTROLS)] or base
+    links, cut, odd = _links(page.references, base, codec)
+    return Found(links, list(page.anchors), page.title, page.nofollow, cut, odd)
 
 
 def css(body: bytes, base: str, content_type: str | None) -> Found:
     """What stands in a style sheet that was found at `base`, a wire URL."""
     text, codec = charset.css(body, content_type)
     references = dict.fromkeys(_split(found, "asset") for found in styles.references(text))
-    links, cut = _links(references, base, codec)
-    return Found(links, [], "", False, cut)
+    links, cut, odd = _links(references, base, codec)
+    return Found(links, [], "", False, cut, odd)
 
 
 class _Page:
@@ -114,7 +114,7 @@ class _Page:
                 self.anchors[anchor] = None
         for attribute in ("srcset", "imagesrcset"):
             if attribute in attributes:
-                self.needs(markup.candidates(attributes[attribute]))
+                self.needs(markup.candidates(attributes[attribute]), "variant")
         if "(" in attributes.get("style", ""):
             self.needs(styles.references(attributes["style"]))
         self.read(name, attributes, content)
@@ -136,10 +136,10 @@ class _Page:
             case "input" if attributes.get("type", "").lower() == "image":
                 self.needs([attributes.get("src", "")])
 
-    def needs(self, references: Iterable[str]) -> None:
+    def needs(self, references: Iterable[str], kind: str = "asset") -> None:
         """The page needs these."""
         for reference in references:
-            self.references[_split(reference, "asset")] = None
+            self.references[_split(reference, kind)] = None
 
     def meta(self, attributes: dict[str, str]) -> None:
         """A <meta>: what robots may do, or where the page goes by itself."""
@@ -159,42 +159,6 @@ class _Page:
             self.references[_split(attributes["href"], kind)] = None
 
 
-class _Joined(dict[str, str]):
-    """References (without what follows a `#`) to wire URLs; "" for what is no URL to ask."""
-
-    def __init__(self, base: str, codec: str) -> None:
-        super().__init__()
-        self.base = base
-        self.codec = codec
-        path = base.partition("?")[0]
-        self.directory = path[: path.rfind("/") + 1]
-        self.root = base.find("/", 8) + 1
-
-    def __missing__(self, reference: str) -> str:
-        plain = len(reference) <= urls.HOST and PLAIN(reference)
-        url = self[reference] = self.plain(reference) if plain else self.join(reference)
-        return url
-
-    def plain(self, reference: str) -> str:
-        """What `urls.join` makes of most references, at a tenth of its price."""
-        directory = self.directory
-        while reference.startswith("../"):
-            reference = reference[3:]
-            directory = directory[: max(directory.rfind("/", 0, -1) + 1, self.root)]
-        return directory + reference
-
-    def join(self, reference: str) -> str:
-        """What `urls.join` makes of it."""
-        if len(reference) <= urls.HOST and urls.PLAIN(reference):
-            return reference
-        if SCHEME(reference):
-            return ""
-        try:
-            return urls.join(self.base, charset.query(reference, self.codec))
-        except Fault:
-            return ""
-
-
 def _split(reference: str, kind: str) -> markup.Plain:
     """What stands before the fragment, the name the fragment means, and what the reference is for."""
     head, mark, fragment = reference.strip(CONTROLS).partition("#")
@@ -203,16 +167,21 @@ def _split(reference: str, kind: str) -> markup.Plain:
     return head, fragment and _decoded(fragment), kind
 
 
-def _links(references: dict[markup.Plain, None], base: str, codec: str) -> tuple[list[Link], int]:
-    """The references as links, and how many of them were too many to be looked at."""
-    joined = _Joined(base, codec)
+def _links(
+    references: dict[markup.Plain, None], base: str, codec: str
+) -> tuple[list[Link], int, tuple[tuple[str, str], ...]]:
+    """The references as links, how many of them were too many to be looked at, and what is no link."""
+    joined = Joined(base, codec)
+    odd: dict[tuple[str, str], None] = {}
     links: dict[Link, None] = {}
     for head, fragment, kind in islice(references, MOST):
-        if not head and kind == "asset":
+        if not head and kind in ("asset", "variant"):
             continue  # nothing, or a part of this very document
         if url := joined[head]:
             links[Link(url, fragment or "", "page" if kind == "a" else kind)] = None
-    return list(links), max(len(references) - MOST, 0)
+        elif len(odd) < ODD and joined.room >= 0:
+            odd[head[:SHOWN], "scheme" if SCHEME(head) else "invalid"] = None
+    return list(links), max(len(references) - MOST, 0) + joined.cut, tuple(odd)
 
 
 def _decoded(fragment: str) -> str:

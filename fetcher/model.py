@@ -59,6 +59,8 @@ class Request:
     began: float = -1.0  # monotonic; below 0: not yet
     started: str = ""  # RFC 3339, UTC
     deadline: float = 0.0  # monotonic; 0: none
+    due: float = 0.0  # when a load test wanted it to start; monotonic
+    lateness: float = 0.0  # seconds that it started later for want of the client's time, not of a slot
     depth: int | None = None
     referrer: str | None = None
 

@@ -41,6 +41,8 @@ class Options:
     insecure: bool = False
     robots: bool = False
     deny_private: bool = False
+    private_only: bool = False  # a load test: no public address, but of the hosts in `allow`
+    allow: tuple[str, ...] = ()
     resolve: tuple[tuple[str, int, str], ...] = ()  # (host, port, address)
     family: int = 0  # 4 or 6; 0: both
     http: str = "1.1"

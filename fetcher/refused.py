@@ -5,34 +5,39 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-EXAMPLES: Final = 5  # URLs kept for each reason
+EXAMPLES: Final = 5  # URLs shown for each reason
 
 
 class Refused:
-    """The tables `refused` and `examples` of a `site`."""
+    """The table `refused` of a `site`."""
 
     def __init__(self, base: sqlite3.Connection) -> None:
         self._base = base
-        self._counts: dict[str, int] = dict(
-            base.execute("SELECT reason, count(*) FROM refused GROUP BY reason")
-        )
+        rows = base.execute("SELECT reason, count(*) FROM refused GROUP BY reason")
+        self._counts: dict[str, int] = dict(rows)
 
     def add(self, key: int, url: str, reason: str, via: int | None) -> None:
         """Count a URL that will not be asked."""
-        cursor = self._base.execute("INSERT OR IGNORE INTO refused(key, reason) VALUES(?, ?)", (key, reason))
+        cursor = self._base.execute(
+            "INSERT OR IGNORE INTO refused(key, reason, url, via) VALUES(?, ?, ?, ?)", (key, reason, url, via)
+        )
         if cursor.rowcount:
-            self._counts[reason] = seen = self._counts.get(reason, 0) + 1
-            if seen <= EXAMPLES:
-                self._base.execute("INSERT INTO examples VALUES(?, ?, ?, ?)", (reason, key, url, via))
+            self._counts[reason] = self._counts.get(reason, 0) + 1
 
     def withdraw(self, key: int) -> None:
         """It is asked after all: another page links to it in another way."""
-        if not self._counts:
-            return
-        gone = self._base.execute("DELETE FROM refused WHERE key = ? RETURNING reason", (key,)).fetchone()
-        if gone is not None:
-            self._counts[gone[0]] -= 1
-            self._base.execute("DELETE FROM examples WHERE key = ?", (key,))
+        if self._counts:
+            gone = self._base.execute("DELETE FROM refused WHERE key = ? RETURNING reason", (key,)).fetchone()
+            if gone is not None:
+                self._counts[gone[0]] -= 1
+
+    def of(self, reason: str) -> list[tuple[str, int | None, int]]:
+        """(URL, row of the page that links there, its depth) of all of them."""
+        return self._base.execute(
+            "SELECT r.url, r.via, coalesce(u.depth, 0) FROM refused r LEFT JOIN urls u ON u.id = r.via"
+            " WHERE r.reason = ?",
+            (reason,),
+        ).fetchall()
 
     def counts(self) -> dict[str, int]:
         """How many, by reason; `max-pages` are those that another run may go on with."""
@@ -43,10 +48,14 @@ class Refused:
 
     def examples(self) -> dict[str, list[str]]:
         """Some of them, by reason."""
-        found: dict[str, list[str]] = {}
-        for reason, url in self._base.execute("SELECT reason, url FROM examples"):
-            found.setdefault(reason, []).append(url)
-        capped = self._base.execute("SELECT url FROM urls WHERE state = 3 ORDER BY id LIMIT ?", (EXAMPLES,))
-        if urls := [row[0] for row in capped]:
-            found["max-pages"] = urls
+        found = {}
+        for reason in self.counts():
+            where = (
+                "urls WHERE state = 3 ORDER BY id" if reason == "max-pages" else "refused WHERE reason = ?"
+            )
+            asked = self._base.execute(
+                f"SELECT url FROM {where} LIMIT {EXAMPLES}",  # noqa: S608 - our own words
+                () if reason == "max-pages" else (reason,),
+            )
+            found[reason] = [row[0] for row in asked]
         return found

@@ -15,9 +15,10 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address
 from typing import Any, Final
 
+from fetcher.addresses import private as private
 from fetcher.errors import Fault, UsageError
 from fetcher.model import Options
 
@@ -40,30 +41,6 @@ LOOKUP: Final = {
     socket.EAI_FAIL: "dns_temporary",
     socket.EAI_MEMORY: "local_memory",
 }
-
-# What --deny-private refuses (RFC 6890 and its registry), and one metadata service on a public address.
-PRIVATE: Final = tuple(
-    ip_network(block)
-    for block in (
-        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
-        *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15"),
-        *("198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4", "168.63.129.16/32"),
-    )
-)
-GLOBAL6: Final = IPv6Network("2000::/3")  # all that is assigned to the public network, but for these:
-SPECIAL6: Final = tuple(IPv6Network(block) for block in ("2001::/23", "2001:db8::/32", "3fff::/20"))
-NAT64: Final = IPv6Network("64:ff9b::/96")
-
-
-def private(address: str) -> bool:
-    """Whether --deny-private refuses this address; an IPv4 address inside an IPv6 one is judged itself."""
-    ip: IPv4Address | IPv6Address | None = ip_address(address.partition("%")[0])
-    if isinstance(ip, IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (IPv4Address(int(ip) & 0xFFFFFFFF) if ip in NAT64 else None)
-        if inner is None:
-            return ip not in GLOBAL6 or any(ip in block for block in SPECIAL6)
-        ip = inner
-    return any(ip in block for block in PRIVATE)
 
 
 def descriptors_left() -> bool:
@@ -90,6 +67,9 @@ def lookup_fault(error: BaseException) -> Fault:
     return Fault("internal", repr(error))
 
 
+PUBLIC: Final = "a public address: load goes to loopback and private ones (--allow HOST)"
+
+
 class Resolver:
     """Answers for one engine. Any thread may ask."""
 
@@ -98,10 +78,12 @@ class Resolver:
             raise UsageError("--deny-private cannot hold behind --proxy, which connects itself: drop one")
         self.family = FAMILIES[options.family]
         self.deny_private = options.deny_private
+        self.private_only = options.private_only
+        self.allow = frozenset(host.lower().strip("[]") for host in options.allow)
         self.most = min(max(options.concurrency, THREADS[0]), THREADS[1])
         self.fixed = {(host.lower().strip("[]"), port): address for host, port, address in options.resolve}
         self._kept: dict[str, tuple[float, tuple[Address, ...]]] = {}
-        self._asked: dict[str, list[tuple[Answer, int]]] = {}  # name -> who waits, and for which port
+        self._asked: dict[str, list[tuple[Answer, int, str]]] = {}  # name -> who waits, which port and host
         self._todo: deque[str] = deque()
         self._change = threading.Condition()
         self._threads: list[threading.Thread] = []
@@ -114,16 +96,16 @@ class Resolver:
         name = host.lower().strip("[]")
         literal = self.fixed.get((name, port), name).strip("[]")
         if port == 0:
-            self._give(answer, Fault("connect_refused", "nothing can listen at port 0"), port)
+            self._give(answer, Fault("connect_refused", "nothing can listen at port 0"), port, name)
         elif _literal(literal):
-            self._give(answer, _look_up(literal, self.family), port)
+            self._give(answer, _look_up(literal, self.family), port, name)
         else:
             with self._change:
                 kept = self._kept.get(literal)
                 if kept is None or kept[0] < time.monotonic():
-                    self._enqueue(literal, answer, port)
+                    self._enqueue(literal, answer, port, name)
                     return answer
-            self._give(answer, kept[1], port)
+            self._give(answer, kept[1], port, name)
         return answer
 
     def close(self) -> None:
@@ -134,19 +116,19 @@ class Resolver:
             self._asked.clear()
             self._todo.clear()
             self._change.notify_all()
-        for answer, port in left:
-            self._give(answer, Fault("cancelled"), port)
+        for answer, port, host in left:
+            self._give(answer, Fault("cancelled"), port, host)
         until = time.monotonic() + 0.2  # an idle thread ends in a moment; one inside getaddrinfo is left
         for thread in self._threads:
             thread.join(max(until - time.monotonic(), 0))
 
-    def _enqueue(self, name: str, answer: Answer, port: int) -> None:
+    def _enqueue(self, name: str, answer: Answer, port: int, host: str) -> None:
         """Have the name looked up, once for all who ask at the same time. Called with the lock held."""
         if self._closed:
             answer.set_exception(Fault("cancelled"))
             return
         if (asked := self._asked.get(name)) is not None:
-            asked.append((answer, port))
+            asked.append((answer, port, host))
             return
         if self._idle <= len(self._todo) and len(self._threads) < self.most:
             thread = threading.Thread(target=self._work, name="fetch-lookup", daemon=True)
@@ -157,7 +139,7 @@ class Resolver:
                 if not self._threads:
                     answer.set_exception(Fault("local_memory", str(error)))
                     return
-        self._asked[name] = [(answer, port)]
+        self._asked[name] = [(answer, port, host)]
         self._todo.append(name)
         self._change.notify()
 
@@ -178,19 +160,25 @@ class Resolver:
                         del self._kept[next(iter(self._kept))]  # the oldest
                     self._kept[name] = (time.monotonic() + KEPT, found)
                 waiting = self._asked.pop(name, [])
-            for answer, port in waiting:
-                self._give(answer, found, port)
+            for answer, port, host in waiting:
+                self._give(answer, found, port, host)
 
-    def _give(self, answer: Answer, found: tuple[Address, ...] | Fault, port: int) -> None:
+    def _give(self, answer: Answer, found: tuple[Address, ...] | Fault, port: int, host: str) -> None:
         if not answer.set_running_or_notify_cancel():
             return  # nobody waits any more
         if isinstance(found, tuple):
-            allowed = [(f, at) for f, at in found if not (self.deny_private and private(at[0]))]
+            allowed = [(f, at) for f, at in found if self._permits(at[0], host)]
             if allowed:
                 answer.set_result(tuple((family, (at[0], port, *at[2:])) for family, at in allowed))
                 return
-            found = Fault("blocked_address", f"{found[0][1][0]} is not a public address (--deny-private)")
+            why = "not a public address (--deny-private)" if self.deny_private else PUBLIC
+            found = Fault("blocked_address", f"{found[0][1][0]} is {why}")
         answer.set_exception(found)
+
+    def _permits(self, address: str, host: str) -> bool:
+        if self.deny_private:
+            return not private(address)
+        return not self.private_only or host in self.allow or private(address)
 
 
 def _literal(host: str) -> bool:

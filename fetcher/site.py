@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
@@ -20,25 +20,29 @@ from typing import Any, Final, NamedTuple
 from fetcher import database
 from fetcher.errors import UsageError
 from fetcher.model import Result
+from fetcher.pages import Pages
 from fetcher.refused import Refused
 
 MARK: Final = 0x66746368  # PRAGMA application_id of our files: "ftch"
-FORM: Final = 1  # of the tables below
+FORM: Final = 2  # of the tables below
 WAITING, TAKEN, DONE, CAPPED = range(4)
 MISSING: Final = object()
 ANY: Final = 1 << 60  # deeper than anything
 ANCESTORS: Final = 1000  # pages on the way back to the start that are looked at
+# What another run asks again: what was on its way or beyond --max-pages, and what only waited for a host.
+AGAIN: Final = """UPDATE urls SET state = 0, record = NULL WHERE state IN (1, 3) OR (state = 2 AND (
+  record LIKE '%"error":"host_backoff"%' OR record LIKE '%its robots.txt could not be had%'))"""
 TABLES: Final = """
 CREATE TABLE run(name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE urls(id INTEGER PRIMARY KEY, key INTEGER UNIQUE, url TEXT, kind TEXT, depth INTEGER,
   hops INTEGER, via INTEGER, state INTEGER DEFAULT 0, record TEXT);
 CREATE INDEX waiting ON urls(depth, id) WHERE state = 0;
-CREATE TABLE refused(key INTEGER PRIMARY KEY, reason TEXT);
-CREATE TABLE examples(reason TEXT, key INTEGER, url TEXT, via INTEGER);
+CREATE TABLE refused(key INTEGER PRIMARY KEY, reason TEXT, url TEXT, via INTEGER);
+CREATE INDEX reasons ON refused(reason);
 CREATE TABLE links(target INTEGER, source INTEGER, kind TEXT, fragment TEXT,
   PRIMARY KEY(target, source, kind, fragment)) WITHOUT ROWID;
 CREATE TABLE anchors(source INTEGER, name TEXT, PRIMARY KEY(source, name)) WITHOUT ROWID;
-CREATE TABLE facts(id INTEGER PRIMARY KEY, title TEXT, gzip INTEGER, cached INTEGER);
+CREATE TABLE facts(id INTEGER PRIMARY KEY, title TEXT, gzip INTEGER, cached INTEGER, listed INTEGER);
 """
 
 
@@ -59,11 +63,12 @@ class Site:
     def __init__(self, path: str = "") -> None:
         self.path = path
         self._base, self.is_new = database.connect(path, TABLES, MARK, FORM)
-        self.known = 0  # URLs that have been asked or will be
-        self.refused = Refused(self._base)
-        if not self.is_new:
-            self._base.execute("UPDATE urls SET state = 0 WHERE state IN (1, 3)")
-            self.known = self.count()
+        with self.told():
+            if not self.is_new:
+                self._base.execute(AGAIN)
+            self.known = self.count()  # URLs that have been asked or will be
+            self.refused = Refused(self._base)
+        self.pages = Pages(self._base)
 
     # What the crawl tells.
 
@@ -74,39 +79,26 @@ class Site:
             (key, url, kind, depth, hops, via),
         )
         if not cursor.rowcount:
+            if kind != "external":  # it was taken for a link that leaves the site, and is needed by a page
+                self._base.execute(
+                    "UPDATE urls SET kind = ? WHERE key = ? AND kind = 'external' AND state = 0", (kind, key)
+                )
             return False
         self.known += 1
         self.refused.withdraw(key)
         return True
 
+    def become(self, row: int, kind: str) -> None:
+        """A URL that waits is of another kind than was thought."""
+        self._base.execute("UPDATE urls SET kind = ? WHERE id = ?", (kind, row))
+
+    def nearer(self, key: int, depth: int) -> None:
+        """A URL that waits was found on a shorter way."""
+        self._base.execute("UPDATE urls SET depth = min(depth, ?) WHERE key = ? AND state = 0", (depth, key))
+
     def knows(self, key: int) -> bool:
         """Whether this URL waits, is on its way, or has its record."""
         return self._base.execute("SELECT 1 FROM urls WHERE key = ?", (key,)).fetchone() is not None
-
-    def link(self, source: int, edges: Iterable[tuple[int, str, str]]) -> None:
-        """Note that this page links to each (key, kind, fragment)."""
-        self._base.executemany(
-            "INSERT OR IGNORE INTO links VALUES(?, ?, ?, ?)",
-            [(key, source, kind, fragment) for key, kind, fragment in edges],
-        )
-
-    def describe(self, row: int, anchors: Iterable[str], title: str) -> None:
-        """Keep what a page says of itself."""
-        self._base.execute(
-            "INSERT INTO facts(id, title) VALUES(?, ?) ON CONFLICT(id) DO UPDATE SET title = excluded.title",
-            (row, title),
-        )
-        self._base.executemany(
-            "INSERT OR IGNORE INTO anchors VALUES(?, ?)", [(row, name) for name in anchors]
-        )
-
-    def weigh(self, row: int, gzip: int | None, cached: bool) -> None:
-        """Keep what gzip would make of a body, and whether it may be cached."""
-        self._base.execute(
-            "INSERT INTO facts(id, gzip, cached) VALUES(?, ?, ?)"
-            " ON CONFLICT(id) DO UPDATE SET gzip = excluded.gzip, cached = excluded.cached",
-            (row, gzip, cached),
-        )
 
     def finish(self, row: int, record: dict[str, Any] | None) -> None:
         """This URL has been answered."""
@@ -179,7 +171,7 @@ class Site:
         """Write down what this crawl is of. Raises UsageError where the file holds another one."""
         for name, value in facts.items():
             before = self.value(name, MISSING)
-            if before is MISSING:
+            if before is MISSING and self.is_new:
                 self.keep(name, value)
             elif before != value:
                 raise UsageError(
@@ -200,14 +192,21 @@ class Site:
         """Make what was told so far safe against kill -9; nothing to do for a temporary file."""
         if self.path:
             with self.told():
-                self._base.execute("COMMIT")
+                if self._base.in_transaction:  # not after a fault, which was told
+                    self._base.execute("COMMIT")
                 self._base.execute("BEGIN IMMEDIATE")
 
     def close(self) -> None:
         """Commit, and let go of the file."""
         with self.told(), suppress(sqlite3.ProgrammingError):  # it was closed before
-            self._base.execute("COMMIT")
+            if self._base.in_transaction:
+                self._base.execute("COMMIT")
             self._base.close()
+
+    def abandon(self) -> None:
+        """Forget what was told since the last commit."""
+        with suppress(sqlite3.Error):
+            self._base.execute("ROLLBACK")
 
     def told(self) -> AbstractContextManager[None]:
         """What SQLite says in here, as our faults."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -210,6 +212,42 @@ def test_the_python_manual_end_to_end(tmp_path: Path) -> None:
     html_files = record["by_type"]["html"]
     assert html_files["wire"] == html_files["decoded"]
     assert sum(entry["saved"] for entry in record["uncompressed"]) > record["bytes"]["wire"] / 2
+
+
+def test_an_interrupted_audit_is_no_clean_bill(tmp_path: Path) -> None:
+    def slow(path: str) -> Answer:
+        time.sleep(0.2)
+        number = int(path.strip("/") or 0) if path.strip("/").isdigit() or path == "/" else 0
+        return text("") if path == "/robots.txt" else html(*(f"/{number * 3 + n}" for n in range(1, 4)))
+
+    with web(slow) as site:
+        words = [*FETCH, "audit", site.url, "--no-external", "-c", "2", "-o", tmp_path / "a.xml"]
+        child = subprocess.Popen([*map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(2.5)
+        child.send_signal(signal.SIGINT)
+        said, _ = child.communicate(timeout=20)
+    assert child.returncode == 130
+    assert b"interrupted: this is what was seen by then" in said
+    suite = next(ElementTree.parse(tmp_path / "a.xml").iter("testsuite"))
+    assert int(suite.attrib["failures"]) >= 1
+
+
+def test_without_a_network_links_to_elsewhere_are_not_called_broken() -> None:
+    names = [f"http://made-up-{n}.invalid/" for n in range(4)]
+    with web({"/": html(*names)}) as site:
+        done = run(site.url, "--retries", "0")
+    assert done.returncode == 0
+    assert b"no name outside of the site could be looked up" in done.stdout
+    assert b"perhaps broken" in done.stdout
+
+
+def test_of_a_srcset_one_counts() -> None:
+    page = html(more='<img src="/1.png" srcset="/1.png 1x, /2.png 2x">')
+    images = {f"/{n}.png": text(b"x" * 1000 * n, "image/png") for n in (1, 2)}
+    with web({"/": page, **images}) as site:
+        record = audit(site.url, "--no-external", code=0)
+    assert record["heaviest"][0]["wire"] == len(page[2]) + 1000
+    assert record["by_type"]["image"]["count"] == 2  # the other one is checked, too
 
 
 def test_the_library(leaves_nothing: None) -> None:

@@ -61,7 +61,7 @@ def test_what_is_left_out_is_counted() -> None:
     assert "      ... and 32 more" in text  # of the failing budget
     assert f"      on 3 pages, such as {SITE}/page/0" in text
     assert f"      on {SITE}/page/0" in text
-    assert "  1,234 scope: lead out of the site (--scope), such as http://elsewhere.example/" in text
+    assert "  1,234 scope: lie outside of --scope, such as http://elsewhere.example/" in text
 
 
 def test_as_many_as_are_shown_need_no_more() -> None:
@@ -112,7 +112,7 @@ def test_urls_stand_whole_and_last(width: int | None) -> None:
     record |= {"not_fetched": {"robots": 1, "a reason of tomorrow": 1}, "left_out": {"robots": [url]}}
     lines = words(record, width).splitlines()
     named = [line for line in lines if SITE in line]
-    assert len(named) == 10
+    assert len(named) == 9
     assert all(line.endswith((url, f"{url}#top")) for line in named)
     assert all(line.startswith("  ") for line in named)
 

@@ -321,6 +321,46 @@ def test_a_resumed_crawl_replaces_its_own_outputs_only(tmp_path: Path) -> None:
         assert len(site.paths) == 3  # by the first run; the others had nothing left to ask
 
 
+def test_resume_clobbers_nothing(tmp_path: Path) -> None:
+    precious, out, db = tmp_path / "precious.txt", tmp_path / "o.jsonl", tmp_path / "c.db"
+    precious.write_text("mine")
+    with web({"/": html()}) as site:
+        words = ["crawl", site.url, "--resume", db, "-q"]
+        assert fetch(*words, "--summary", precious).returncode == 2
+        assert precious.read_text() == "mine"
+        assert fetch(*words, "-o", db, "--overwrite").returncode == 2
+        assert fetch(*words, "-o", out).returncode == 0
+        assert fetch(*words, "-o", out, "-o", tmp_path / "o.csv").returncode == 0
+        other = fetch("crawl", f"{site.url}other", "--resume", db)
+        assert b"holds a crawl with starts" in other.stderr
+
+
+def test_no_password_is_printed_or_kept(tmp_path: Path) -> None:
+    with web({"/": html("a"), "/a": html()}) as site:
+        start = site.url.replace("http://", "http://joe:s3cret@")
+        outputs = [
+            word for name in ("a.json", "a.html", "a.md", "r.jsonl") for word in ("-o", tmp_path / name)
+        ]
+        done = fetch("audit", start, "--resume", tmp_path / "c.db", *outputs)
+        again = fetch("audit", site.url + "x", "--resume", tmp_path / "c.db")
+        bare = fetch("crawl", "joe:s3cret@example.org/")
+    said = b"".join(run.stdout + run.stderr for run in (done, again, bare))
+    kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"s3cret" not in said + kept
+    assert any("Authorization" in fields for _, _, fields in site.log)
+
+
+def test_a_site_that_lets_nobody_in_is_no_success() -> None:
+    with web({"/": html(), "/robots.txt": text("User-agent: *\nDisallow: /\n")}) as site:
+        assert fetch("audit", site.url).returncode == 1
+        assert fetch("crawl", site.url).returncode == 1
+    loop = {"/": moved("/a"), "/a": moved("/b"), "/b": moved("/a")}
+    with web(loop) as site:
+        done = fetch("audit", site.url)
+        assert done.returncode == 1
+        assert b"redirect_loop" in done.stdout
+
+
 def test_the_library(leaves_nothing: None) -> None:
     with web({"/": html("a", "b"), "/a": html("c"), "/b": html(), "/c": html()}) as site:
         results = list(fetcher.crawl(site.url, depth=1))

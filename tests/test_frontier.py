@@ -302,6 +302,70 @@ def test_a_file_of_another_crawl_or_of_nobody_is_refused(tmp_path: Path) -> None
         Site(str(tmp_path / "missing" / "crawl.db"))
 
 
+def test_a_redirect_to_a_url_of_the_same_key_is_followed() -> None:
+    start = f"{HOME}?utm_source=a"
+    world = World({start: (301, HOME), HOME: page(f"{HOME}a"), f"{HOME}a": page(start)}, starts=[start]).run()
+    assert world.asked == [start, HOME, f"{HOME}a"]
+    loop = World({HOME: (301, f"{HOME}?utm_source=a"), f"{HOME}?utm_source=a": (301, HOME)}).run()
+    assert [result.error for result in loop.results] == [None, "redirect_loop"]
+
+
+def test_files_that_need_files_for_ever_end_and_sheets_elsewhere_on_the_host_are_read() -> None:
+    class Chain(dict[str, Any]):
+        def get(self, url: str, default: Any = None) -> Any:
+            number = int(url.rpartition("/")[2].partition(".")[0] or 0)
+            return page(f"{HOME}{number + 1}.css", kind="asset")
+
+    world = World(Chain(), Crawl(assets="same-site", depth=0)).run(most=100)
+    assert len(world.asked) < 10
+    assert world.reasons == {"trap-needs": 1}
+    start, sheet, font = f"{HOME}d/", f"{HOME}s/a.css", f"{HOME}s/f.woff2"
+    table = {start: page(sheet, kind="asset"), sheet: page(font, f"{HOME}s/x.html", kind="asset")}
+    world = World(table, Crawl(assets="same-site", scope="path"), starts=[start]).run()
+    assert font in world.asked
+
+
+def test_what_a_page_needs_is_asked_though_a_link_to_it_was_refused() -> None:
+    image = f"{HOME}big.png"
+    found = Found([Link(image, "", "page"), Link(image, "", "asset")], [], "", False)
+    for crawl in (Crawl(depth=0, assets="same-site"), Crawl(include=("html$",), assets="same-site")):
+        assert image in World({HOME: found}, crawl).run().asked
+
+
+def test_a_start_that_moves_takes_back_what_was_outside() -> None:
+    a, b, www = "http://a.test/", "http://b.test/", "http://www.test/"
+    table = {a: page(f"{www}p1"), b: (301, www), www: page(), f"{www}p1": page(f"{www}p2")}
+    world = World(table, starts=[a, b]).run(width=1)
+    assert sorted(world.asked) == [a, b, www, f"{www}p1", f"{www}p2"]
+    assert world.reasons == {}
+
+
+def test_pages_that_robots_forbids_use_up_no_page() -> None:
+    links = [f"{HOME}{name}" for name in ("no1", "no2", "a", "b", "c")]
+    table: dict[str, Any] = {HOME: page(*links), links[0]: "robots_denied", links[1]: "robots_denied"}
+    world = World(table, Crawl(max_pages=3)).run(width=1)
+    assert [url for url in world.asked if "no" not in url] == [HOME, links[2], links[3]]
+
+
+def test_what_is_no_url_is_told() -> None:
+    found = Found([], [], "", False, 0, (("http://[bad", "invalid"), ("mailto:x", "scheme")))
+    assert World({HOME: found}).run().reasons == {"invalid": 1, "scheme": 1}
+
+
+def test_a_refused_crawl_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    file = str(tmp_path / "crawl.db")
+    keeping = Keeping(records=True)
+    World({HOME: page(f"{HOME}a")}, site=Site(file), keeping=keeping).run(most=1).site.close()
+    site = Site(file)
+    with pytest.raises(UsageError, match="holds a crawl with starts"):
+        World({}, site=site, keeping=keeping, starts=["http://other.test/"])
+    site.abandon()
+    site.close()
+    world = World({HOME: page(f"{HOME}a")}, site=Site(file), keeping=keeping).run()
+    assert set(world.asked) <= {HOME, f"{HOME}a"}
+    world.site.close()
+
+
 @pytest.mark.long
 def test_a_million_urls_do_not_live_in_memory() -> None:
     """A hundred links on each page, all of them new: 1,000,000 URLs found, 10,000 pages asked."""

@@ -43,9 +43,9 @@ PLACES = [
     ("<area href=x>", ["page /d/x"]),
     ("<iframe src=x><a href=y></iframe>", ["page /d/x"]),
     ("<frameset><frame src=x></frameset>", ["page /d/x"]),
-    ("<img src=x srcset='y 1x, z 2x'>", ["asset /d/x", "asset /d/y", "asset /d/z"]),
+    ("<img src=x srcset='y 1x, z 2x'>", ["asset /d/x", "variant /d/y", "variant /d/z"]),
     ("<image src=x>", ["asset /d/x"]),
-    ("<picture><source srcset=x src=y></picture>", ["asset /d/y", "asset /d/x"]),
+    ("<picture><source srcset=x src=y></picture>", ["asset /d/y", "variant /d/x"]),
     ("<video src=x poster=y><track src=z></video>", ["asset /d/x", "asset /d/y", "asset /d/z"]),
     ("<audio src=x></audio><embed src=y><object data=z>", ["asset /d/x", "asset /d/y", "asset /d/z"]),
     ("<input type=IMAGE src=x><input src=y>", ["asset /d/x"]),
@@ -105,7 +105,7 @@ PLACES = [
     ("<link rel=stylesheet href=x><link rel='shortcut ICON' href=y>", ["asset /d/x", "asset /d/y"]),
     (
         "<link rel='alternate stylesheet' href=x><link rel=preload imagesrcset='y 1x'>",
-        ["asset /d/x", "asset /d/y"],
+        ["asset /d/x", "variant /d/y"],
     ),
     (
         "<link rel=next href=x><link rel=canonical href=y><link rel=alternate href=z>",

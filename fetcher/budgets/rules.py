@@ -44,7 +44,19 @@ COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
 # Why a crawl leaves URLs out.
 REASONS: Final = (
     *("scope", "excluded", "depth", "trap-repeat", "trap-chain", "trap-alike", "trap-long"),
-    *("robots", "nofollow", "form", "redirects", "max-pages", "external"),
+    *(
+        "trap-same",
+        "robots",
+        "nofollow",
+        "assets",
+        "form",
+        "max-pages",
+        "scheme",
+        "invalid",
+        "cut",
+        "sitemaps",
+        "trap-needs",
+    ),
 )
 EVERYTHING: Final = ("/**", "**")
 FORM: Final = 'write SUBJECT FIGURE OP LIMIT, as "html wire <= 150kB", or WHAT OP LIMIT, as "broken = 0"'

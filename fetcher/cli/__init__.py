@@ -53,12 +53,22 @@ def _mistake(error: Any) -> str:
     if option := getattr(error, "possibilities", None) and error.option_name:
         from difflib import get_close_matches
 
+        if owners := _owners(option):
+            return f"there is no option {option} here: it belongs to {owners}:"
         close = get_close_matches(option, error.possibilities, 1, 0.0)
         return f"there is no option {option}: did you mean {close[0]}?"
     text = " ".join(error.format_message().rstrip(".").split())
     text = re.sub(r"^Invalid value for '(.*?)':", r"\1:", text)
     text = re.sub(r"^(Option|No|Got) ", lambda first: first[0].lower(), text)
     return re.sub("a valid int( range)?$", "a whole number", text).replace("a valid float", "a number") + ":"
+
+
+def _owners(option: str) -> str:
+    """The commands that have this option."""
+    from fetcher.cli import options as table
+
+    row = next((row for row in table.TABLE if option in re.split("[ /]", row.flags)), None)
+    return "" if row is None else table.OWNERS.get(row.panel, "")
 
 
 def _completions() -> NoReturn:

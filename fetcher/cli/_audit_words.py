@@ -26,6 +26,12 @@ def _totals(record: dict[str, Any]) -> Iterator[str]:
     asked = f"{counted(record['pages'], 'page')}, {counted(record['requests'], 'request')}"
     yield f"{asked} in {record['seconds']:.2f} s: {record['failed']:,} failed"
     yield f"  {record['bytes']['wire']:,} B received, {record['bytes']['decoded']:,} B decoded"
+    if record.get("offline"):
+        yield "  no name outside of the site could be looked up here: its links to elsewhere were not checked"
+    if record.get("interrupted"):
+        yield f"  interrupted: this is what was seen by then; {counted(record['left'], 'URL')} left"
+    if limit := record.get("limit"):
+        yield f"  {limit}"
 
 
 def _types(by_type: dict[str, Any], width: int | None) -> list[str]:
@@ -95,7 +101,10 @@ def _savings(record: dict[str, Any]) -> list[str]:
     files = sorted(record["uncompressed"], key=lambda one: -one["saved"])
     unpacked = [(f"{one['saved']:,} B", f"of {one['wire']:,} B", one["url"]) for one in files]
     same = [
-        [f"  {counted(one['count'], 'URL')} with {_same(one['decoded'])}, such as {whole(one['urls'][0])}"]
+        [
+            f"  {counted(one['count'], 'URL')} with {_same(one['decoded'])}",
+            *(f"      {whole(url)}" for url in one["urls"][:2]),
+        ]
         for one in record["duplicates"]
         if one["urls"]
     ]
@@ -106,7 +115,8 @@ def _savings(record: dict[str, Any]) -> list[str]:
         saved = sum(one["saved"] for one in files)
         title = f"compression would save {saved:,} B in {counted(len(files), 'file')}"
         lines += section(title, aligned(unpacked), SAVINGS, count=False)
-    lines += top("slowest pages", slow, SLOW, record["pages"])
+    busy = " (times hold waiting for fetch itself: it was the limit)" if record.get("busy") else ""
+    lines += top(f"slowest pages{busy}", slow, SLOW, record["pages"])
     return lines + section("no Cache-Control, Expires, ETag or Last-Modified", uncached, 1)
 
 
@@ -147,10 +157,13 @@ def _failure(one: Failure) -> list[str]:
 
 
 def _chain(item: dict[str, Any]) -> list[str]:
-    hops = [f"{hop['status']}  {whole(hop['url'])}" for hop in item["chain"]]
+    hops = [f"{hop['status'] or 'no answer'}  {whole(hop['url'])}" for hop in item["chain"]]
     lines = [f"  {hops[0]}", *(f"    to {hop}" for hop in hops[1:])]
-    end = "    and leads nowhere" if item["final"] is None else f"    to {whole(item['final'])}"
-    return [*lines, end, *linked_from(item["referrers"], item["linked"])]
+    if item["final"] is None:
+        lines.append("    and leads nowhere")
+    elif item["final"] != item["chain"][-1]["url"]:
+        lines.append(f"    to {whole(item['final'])}")
+    return [*lines, *linked_from(item["referrers"], item["linked"])]
 
 
 def _same(size: int | None) -> str:

@@ -12,8 +12,9 @@ from fetcher.tally import Tally
 
 # Reason -> what it means, and what to do if it is wrong.
 REASONS: Final = {
-    "scope": "lead out of the site (--scope)",
-    "external": "lead out of the site (--no-external)",
+    "scope": "lie outside of --scope",
+    "scheme": "are not http: mailto:, javascript: ...",
+    "invalid": "are no URLs",
     "excluded": "kept out by --include and --exclude",
     "robots": "forbidden by robots.txt (--no-robots asks them all the same)",
     "nofollow": "on pages that ask not to be followed (--no-robots)",
@@ -24,6 +25,9 @@ REASONS: Final = {
     "trap-repeat": "a trap: the same directories again and again",
     "trap-chain": "a trap: endless pages of one form that lead to each other (--max-chain)",
     "trap-alike": "a trap: endless URLs that differ in their queries only (--max-alike)",
+    "trap-needs": "a trap: files that need files that need files ...",
+    "sitemaps": "sitemaps beyond 10,000",
+    "cut": "pages or sitemaps with more URLs than are read",
     "trap-same": "a trap: on pages that say the same as ten others",
     "trap-long": "a trap: URLs of over 2,083 characters or 20 directories",
 }
@@ -32,6 +36,11 @@ REASONS: Final = {
 def words(tally: Tally, facts: Facts, site: Site, width: int | None = None) -> str:
     """The summary of a crawl, wrapped where there is a width."""
     lines = _summary.lines(tally, facts)
+    if facts.earlier:
+        lines.append(
+            f"  {facts.earlier:,} of these were asked by an earlier run, and told again from {site.path}; "
+            "name a new file to crawl anew"
+        )
     examples = site.refused.examples()
     for reason, number in facts.skipped.most_common():
         meaning = REASONS.get(reason, reason)

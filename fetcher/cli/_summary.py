@@ -22,6 +22,7 @@ class Facts:
     skipped: Counter[str] = field(default_factory=Counter)
     left: int = 0  # lines read that got no record
     crawled: bool = False  # the URLs were found by following links
+    earlier: int = 0  # records of an earlier run of this crawl, told again
     more: bool = False  # the input was not read to its end
     interrupted: bool = False  # by a signal
     limit: str = ""  # one sentence on what limited the run
@@ -112,6 +113,8 @@ def account(tally: Tally, facts: Facts) -> str:
 
 
 def _unasked(tally: Tally, facts: Facts) -> str:
+    if facts.crawled:
+        return f"{_count(facts.left, 'URL')} left; with --resume FILE the same command goes on from there"
     if not facts.left and not facts.more:
         return "every URL of the list had its answer by then"
     seen = _count(tally.done + facts.skipped.total() + facts.left, "line")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from fetcher.cli import _streams
@@ -87,10 +88,10 @@ def watch(job: Job) -> Watched:
             for file in (*(output.file for output in outputs), *([files.totals] if files.totals else [])):
                 file.gives_up = signals.gives_up
             signals.arm(outbox)
-            _tell_again(job.earlier, [tally.add, *outputs])
+            earlier = _tell_again(job.earlier, [tally.add, *outputs])
             with run:
                 facts = _pass_on(run, outputs, tally, signals, _bar(values))
-            facts.crawled = job.crawled
+            facts.crawled, facts.earlier = job.crawled, earlier
             facts.seconds, facts.cpu = time.monotonic() - began, cpu_seconds()
             facts.limit = run.limited_by(facts.seconds)
             if files.totals is not None:
@@ -104,16 +105,15 @@ def watch(job: Job) -> Watched:
     return Watched(tally, facts, signals.heard, broken)
 
 
-def _tell_again(earlier: Iterable[Result], writes: Sequence[Callable[[Sequence[Result]], None]]) -> None:
-    batch = []
-    for result in earlier:
-        batch.append(result)
-        if len(batch) == BATCH:
-            for write in writes:
-                write(batch)
-            batch = []
-    for write in writes if batch else ():
-        write(batch)
+def _tell_again(earlier: Iterable[Result], writes: Sequence[Callable[[Sequence[Result]], None]]) -> int:
+    """Hand on the records of an earlier run; how many there were."""
+    results = iter(earlier)
+    told = 0
+    while batch := list(islice(results, BATCH)):
+        for write in writes:
+            write(batch)
+        told += len(batch)
+    return told
 
 
 def _pass_on(

@@ -16,7 +16,10 @@ from fetcher.cli import options as table
 from fetcher.cli._descriptors import width
 from fetcher.cli.crawl import argument, followed, opened, settled
 from fetcher.cli.get import guarded, options
+from fetcher.errors import UsageError
 from fetcher.model import columns, utc_now
+from fetcher.outputs import suffixes
+from fetcher.run import BUSY
 
 FORMS: Final = (".json", ".html", ".md", ".xml", ".sarif")  # of the audit; other suffixes get the records
 NARROWEST: Final = 20
@@ -49,12 +52,15 @@ def _audit(starts: list[str], values: dict[str, Any]) -> int:
     from fetcher.feeds.frontier import Keeping
     from fetcher.inspection import inspect, shortened
 
+    for path in values["output"]:
+        if Path(path).suffix.lower() not in (*FORMS, *suffixes()):
+            raise UsageError(f"{path}: an audit is written as one of {', '.join((*FORMS, *suffixes()))}")
     began = utc_now()
     made = replace(options(values), hash=True)
     budgets = read(*values["budget"])
     reports = [path for path in values["output"] if Path(path).suffix.lower() in FORMS]
     keeping = Keeping(records=True, links=True, external=values["external"])
-    inputs = values["budget"]
+    inputs = [*values["budget"], *([values["resume"]] if values["resume"] else [])]
     with opened(starts, values, made, keeping) as (frontier, replaces):
         overwrite = values["overwrite"] or replaces
         with open_reports(reports, overwrite=overwrite, inputs=inputs) as files:
@@ -74,18 +80,29 @@ def _audit(starts: list[str], values: dict[str, Any]) -> int:
             watched = watch(job)
             record = inspect(frontier.site, starts)
             record["budgets"] = judge(budgets, record)
+            if watched.heard:
+                record["budgets"].insert(0, _cut_short(watched.facts.left))
             record = shortened(record) | {
                 "seconds": round(watched.facts.seconds, 6),
                 "cpu": round(watched.facts.cpu, 6),
                 "engine": values["engine"],
                 "started": began,
                 "interrupted": bool(watched.heard),
+                "limit": watched.facts.limit,
+                "busy": watched.facts.cpu > BUSY * watched.facts.seconds,
                 "left": watched.facts.left,
             }
             for file, path in zip(files, reports, strict=True):
                 file.write(_formed(record, path).encode("utf-8", "backslashreplace"))
         _print(record, values)
     return _code(record, watched.heard, values)
+
+
+def _cut_short(left: int) -> dict[str, Any]:
+    """A verdict that fails in every form: what was not looked at is not in order."""
+    note = "interrupted: this is what was seen by then"
+    verdict = {"rule": "left = 0", "pattern": "", "ok": False, "worst": left, "limit": 0, "note": note}
+    return verdict | {"failing": [], "failed": 0, "unit": "", "judged": 1}
 
 
 def _formed(record: dict[str, Any], path: str) -> str:
@@ -106,8 +123,7 @@ def _print(record: dict[str, Any], values: dict[str, Any]) -> None:
     if values["json"]:
         print(json.dumps(record, indent=1))
         return
-    if not values["quiet"]:
-        print(words(record, max(width(1), NARROWEST) if sys.stdout.isatty() else None))
+    print(words(record, max(width(1), NARROWEST) if sys.stdout.isatty() else None))
     if github.wanted(os.environ):
         print(github.text(record))
 

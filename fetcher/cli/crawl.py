@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -20,9 +19,6 @@ from fetcher.options import Crawl, Options, check_crawl
 if TYPE_CHECKING:
     from fetcher.feeds.frontier import Frontier, Keeping
     from fetcher.site import Site
-
-# What makes a crawl another one: --resume goes on only where these are the same.
-FIXED: Final = ("depth", "scope", "include", "exclude", "sitemap", "sitemaps", "assets")
 
 
 def crawl(starts: list[str] | None, **values: Any) -> None:
@@ -65,6 +61,7 @@ def _crawl(starts: list[str], values: dict[str, Any]) -> int:
             values,
             columns(made, crawl=True),
             values["output"],
+            [values["resume"]] if values["resume"] else [],
             replaces=replaces,
             crawled=True,
             earlier=frontier.site.results(),
@@ -79,11 +76,13 @@ def _own(site: Site, values: dict[str, Any]) -> bool:
     New ones are noted before they are made: a run that is killed in between must know them again.
     """
     before = set(site.value("outputs", ()))
-    paths = {str(Path(path).resolve()) for path in values["output"]}
-    if values["overwrite"] or not any(Path(path).exists() for path in paths - before):
+    given = [*values["output"], *([values["summary"]] if values["summary"] else [])]
+    paths = {str(Path(path).resolve()) for path in given}
+    there = {path for path in paths if Path(path).exists()}
+    if values["overwrite"] or there <= before:
         site.keep("outputs", sorted(before | paths))
     site.commit()
-    return paths <= before
+    return bool(there) and there <= before
 
 
 def followed(made: Options) -> Options:
@@ -101,15 +100,14 @@ def opened(
 
     told = Crawl(**{field.name: values[field.name] for field in fields(Crawl)})
     check_crawl(told)
-    check_starts(starts)
+    check_starts(starts, told.sitemap)
     site = Site(values["resume"])
     try:
-        frontier = Frontier(starts, made, told, site, keeping)
-        replaces = False
-        if values["resume"]:
-            fixed = {name: getattr(told, name) for name in FIXED}
-            site.belongs({"starts": sorted(starts), "kept": asdict(keeping), **json.loads(json.dumps(fixed))})
-            replaces = _own(site, values)
-        yield frontier, replaces
+        try:
+            frontier = Frontier(starts, made, told, site, keeping)
+        except BaseException:
+            site.abandon()
+            raise
+        yield frontier, bool(values["resume"]) and _own(site, values)
     finally:
         site.close()

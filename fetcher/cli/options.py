@@ -29,6 +29,7 @@ class Option(NamedTuple):
 _INPUT, _ENGINE, _LIMITS, _REQUEST = "Input", "Engine and speed", "Limits and retries", "Request"
 _NETWORK, _RECORD, _OUTPUT = "Network and TLS", "Record", "Output"
 _OF_GET = (_INPUT, _ENGINE, _LIMITS, _REQUEST, _NETWORK, _RECORD, _OUTPUT)
+_LOAD = "Load"
 _COMPARE, _CRAWL, _AUDIT, _DIFF = "Comparison", "Crawl", "Audit", "Difference"
 
 _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
@@ -86,6 +87,23 @@ _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
     ("--repeat", int, 1, "N", "The list so many times in each lap.", _COMPARE),
     ("--seed", int, None, "N", "Of the order; a random one is printed.", _COMPARE),
     ("--yes", bool, False, None, "Allow over 100 requests to a public host.", _COMPARE),
+    ("-n --count", int, 0, "N", "Requests in all; 0: as long as -d.", _LOAD),
+    ("-d --duration", str, "", "TIME", "How long, as 30s or 2m, warm-up included. [10s]", _LOAD),
+    ("--poisson", bool, False, None, "Random gaps round --rate, as independent users make.", _LOAD),
+    ("--stages", str, "", "LIST", "Rates to go to, as 30s:100,1m:500.", _LOAD),
+    ("--warmup", str, "0s", "TIME", "Not measured.", _LOAD),
+    ("--workers", int, 1, "N", "Processes; rate, -c and -n are shared among them.", _LOAD),
+    ("--order", str, "in-order", "WORD", "Of several targets: in-order, shuffle or weighted.", _LOAD),
+    ("--follow", bool, False, None, "Follow redirects.", _LOAD),
+    ("--keep-alive/--no-keep-alive", bool, True, None, "Use connections again.", _LOAD),
+    ("--slo", str, "", "RULES", "What must hold, as p99<50ms,errors<0.1%.", _LOAD),
+    ("--find-max", bool, False, None, "Search the highest rate that meets --slo.", _LOAD),
+    ("--serve", str, "", "COMMAND", "Start this server, watch it, and stop it.", _LOAD),
+    ("--allow", list[str], [], "HOST", "A public host that is yours to load.", _LOAD),
+    ("--dry-run", bool, False, None, "Say what would be sent, and send nothing.", _LOAD),
+    ("--save-baseline", str, "", "FILE", "Keep the figures there, to compare with.", _LOAD),
+    ("--baseline", str, "", "FILE", "Compare with these.", _LOAD),
+    ("--fail-on", str, "", "RULES", "Changes that fail, as p99>+10%,goodput<-5%.", _LOAD),
     ("-o --output", list[str], [], "FILE", "Also write records here, by suffix; repeatable.", _OUTPUT),
     ("--overwrite", bool, False, None, "Let -o and --summary replace existing files.", _OUTPUT),
     ("--json", bool, False, None, "JSON Lines on standard output.", _OUTPUT),
@@ -105,6 +123,13 @@ CRAWL: Final = tuple(
     if option.panel in (*_OF_GET, _CRAWL)
     and option.name not in ("unique", "column", "field", "method", "data")
 )
+OWNERS: Final = {
+    _COMPARE: "fetch compare",
+    _CRAWL: "fetch crawl and fetch audit",
+    _AUDIT: "fetch audit",
+    _LOAD: "fetch load",
+    _DIFF: "fetch diff",
+}
 OF_AUDIT: Final = tuple(option.name for option in TABLE if option.panel == _AUDIT)
 DEFAULTS: Final = {option.name: option.default for option in TABLE}
 

@@ -89,6 +89,8 @@ def _record(run: str) -> dict[str, Any]:
     from fetcher.records import read
     from fetcher.report.recorded import site
 
+    if Path(run).suffix.lower() in (".xml", ".sarif", ".html", ".md"):
+        raise UsageError(f"{run} is a report already: give the .json of a run, or its records")
     if not run.lower().endswith(".json"):
         records = read(run)
         found = site(records)

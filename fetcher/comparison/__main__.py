@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fetcher import headers
 from fetcher.comparison.arms import pick
 from fetcher.comparison.gate import Connections, Gate
 from fetcher.descriptors import fit
@@ -20,7 +19,8 @@ from fetcher.drive import Spent, drive
 from fetcher.errors import FetchError, LocalFault
 from fetcher.feeds.rows import Rows
 from fetcher.feeds.rows import readers as wanted
-from fetcher.model import Options, Request, Result, check, columns
+from fetcher.handover import options_of
+from fetcher.model import Options, Request, Result, columns
 from fetcher.outbox import Outbox
 from fetcher.pump import Piece, Ready
 from fetcher.run import chain
@@ -80,17 +80,6 @@ def lap(task: dict[str, Any]) -> dict[str, Any]:
             ) is not None:  # the loop takes such a wait for the end of the list
                 figures["spent"]["limits"] = max(figures["spent"].get("limits", 0.0), held[2])
     return figures
-
-
-def options_of(record: dict[str, Any]) -> Options:
-    """What `lap.options_record` wrote down."""
-    if record["data"] is not None:
-        record["data"] = record["data"].encode("latin-1")
-    record["headers"] = tuple(record["headers"])
-    options = Options(**record)
-    check(options)
-    headers.check(options)
-    return options
 
 
 def read(path: Path, readers: tuple[str, ...], options: Options) -> list[Piece]:

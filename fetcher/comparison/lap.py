@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Container, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -16,6 +16,7 @@ from typing import Any, Final
 from fetcher import menu
 from fetcher.comparison.plan import Arm, Plan
 from fetcher.errors import LocalFault
+from fetcher.handover import options_record
 from fetcher.histogram import Histogram
 from fetcher.model import Options
 from fetcher.sources import Bad
@@ -182,12 +183,3 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()
-
-
-def options_record(options: Options) -> dict[str, Any]:
-    """The settings as JSON; they cross by a pipe, for there are secrets among them."""
-    record = asdict(options)
-    record["data"] = None if options.data is None else options.data.decode("latin-1")
-    del record["save"]
-    record["unique"] = False  # the warm-up and --repeat ask again what the plan has kept
-    return record

@@ -18,6 +18,7 @@ from fetcher.urls import is_loopback
 
 SLACK: Final = 0.1  # seconds a fast schedule may catch up with: the loop never sleeps longer
 SWEPT: Final = 1024  # hosts that the table may hold before idle ones are looked for
+EXTERNAL: Final = 2  # at once at a host that a crawl's links lead out to: nobody asked it for a crawl
 DELAYED: Final = 100_000  # hosts whose crawl-delay is remembered
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from fetcher import headers, logins, urls
 from fetcher.errors import Fault, UsageError
@@ -25,6 +26,7 @@ from fetcher.site import DONE, WAITING, Found, Site, hashed
 AHEAD: Final = 500  # URLs taken from the disk at once
 # What HEAD came to where GET may say better.
 REFUSED: Final = frozenset({400, 403, 404, 405, 406, 410, 500, 501, 502, 503})
+FIXED: Final = ("depth", "scope", "include", "exclude", "sitemaps", "assets")
 UNHEARD: Final = frozenset({"no_response", "reset", "bad_framing", "read_timeout", "total_timeout"})
 
 
@@ -50,23 +52,26 @@ class Frontier:
         self.readers += ("save",) if options.save else ()
         self.readers += ("squeeze",) if self.keeping.links else ()
         wires = [urls.wire(start) for start in starts]
+        with site.told():
+            if site.path:
+                site.belongs(_facts(wires, crawl, self.keeping))
         self.following = Following(wires, options, crawl, site, self.keeping)
         self.sitemaps: Sitemaps | None = self.following.sitemaps if crawl.sitemaps else None
         self._plan = headers.Plan(replace(options, max_redirects=0))
-        self._logins = {
-            urls.origin(wire): logins.userinfo(start) for wire, start in zip(wires, starts, strict=True)
-        }
+        pairs = [(urls.origin(wire), logins.userinfo(s)) for wire, s in zip(wires, starts, strict=True)]
+        self._logins = {**{origin: "" for origin, _ in pairs}, **{o: login for o, login in pairs if login}}
         self._columns = columns(options, crawl=True)
         self._queue: deque[Found] = deque()
         self._again: deque[Request] = deque()
         self._out = 0  # given, and not back yet
         self._level = 0
         self._chained: dict[int, int] = {}  # row -> redirects that led there in a row
-        for wire in wires:
-            site.add(hashed(key(wire)), wire, "page", 0, 0, None)
-        for place in crawl.sitemap:
-            wire = urls.wire(place)
-            site.add(hashed(key(wire)), wire, "sitemap", 0, 0, None)
+        with site.told():
+            for wire in wires:
+                site.add(hashed(key(wire)), wire, "page", 0, 0, None)
+            for place in crawl.sitemap:
+                wire = urls.wire(place)
+                site.add(hashed(key(wire)), wire, "sitemap", 0, 0, None)
 
     # What the run asks.
 
@@ -126,6 +131,8 @@ class Frontier:
         if request.purpose == "external" and self._asked_again(request, result):
             return None
         self._out -= 1
+        if result.error == "robots_denied" and request.purpose == "page":
+            self.pages -= 1  # it was not asked
         if result.error == "cancelled":
             return result  # it stays taken, so that another run asks it again
         with self.site.told():
@@ -170,7 +177,7 @@ class Frontier:
 
     def _asked_again(self, request: Request, result: Result) -> bool:
         """Many servers refuse HEAD: a link is broken only where GET says so too (lychee #27)."""
-        if result.error == "body_too_large":  # of GET only the head is wanted
+        if result.error in ("body_too_large", "decoded_too_large"):  # of GET only the head is wanted
             result.error = result.message = None
         refused = result.status in REFUSED if result.error is None else result.error in UNHEARD
         if request.method != "HEAD" or not refused:
@@ -181,13 +188,25 @@ class Frontier:
         return True
 
 
-def check_starts(starts: Sequence[str]) -> None:
+def _facts(wires: Sequence[str], crawl: Crawl, keeping: Keeping) -> dict[str, Any]:
+    """What makes a crawl another one: a file that keeps one goes on only where these are the same."""
+    fixed: dict[str, Any] = {name: getattr(crawl, name) for name in FIXED}
+    fixed |= {name: list(fixed[name]) for name in ("include", "exclude")}
+    fixed["sitemap"] = [urls.wire(place) for place in crawl.sitemap]  # without a password
+    command = "audit" if keeping.links else "crawl"
+    return {"command": command, "external": keeping.external, "starts": sorted(wires), **fixed}
+
+
+def check_starts(starts: Sequence[str], sitemaps: Sequence[str] = ()) -> None:
     """A start is a URL: a crawl of a list of sites begins with each of its lines."""
     if not starts:
         raise UsageError("nothing to crawl: give a URL, as http://127.0.0.1:8000/, or see fetch crawl --help")
-    for start in starts:
+    for start in (*starts, *sitemaps):
         if "://" not in start:
-            raise UsageError(f"{start} is no URL: write http://{start}/ or https://{start}/")
+            if Path(start).exists():
+                raise UsageError(f"{start} is a file: a crawl begins with URLs, as http://127.0.0.1:8000/")
+            bare = logins.mask(f"http://{start.rstrip('/')}/")
+            raise UsageError(f"{bare[7:-1] or 'it'} is no URL: write {bare} or https://{bare[7:]}")
         try:
             urls.wire(start)
         except Fault as fault:

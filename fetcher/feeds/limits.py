@@ -15,7 +15,7 @@ from typing import Final
 from fetcher.feeds import Feed, Wait
 from fetcher.feeds._blame import Spent
 from fetcher.feeds._deadlines import late
-from fetcher.feeds._hosts import Host, Hosts, following, is_idle
+from fetcher.feeds._hosts import EXTERNAL, Host, Hosts, following, is_idle
 from fetcher.feeds._pauses import PATIENCE, PAUSING, pause_asked
 from fetcher.model import Options, Request, Result
 
@@ -58,10 +58,9 @@ class Limits:
         if hosts.timed and hosts.timed[0][0] <= now:
             hosts.wake(now)
         early = self._tat > now  # for the rate of the whole run: only look whether anything is left
-        if self._ended or (not early and (self._owed or hosts.ready)):
-            answer = self._begun(now) or self._serve(now, early)
-            if answer is not None:
-                return answer
+        begun = self._ended or (not early and (self._owed or hosts.ready))
+        if begun and (answer := self._begun(now) or self._serve(now, early)) is not None:
+            return answer
         for _ in range(PULLED):
             if hosts.parked and (early or hosts.parked >= self.ahead):
                 return self._nothing(None, now)
@@ -131,6 +130,7 @@ class Limits:
             return item
         in_turn = not self._pay(item) and bool(self.hosts.ready)
         host = self.hosts.entries.get(item.host) or self.hosts.get(item.host, now)
+        host.limit = min(host.limit, EXTERNAL) if item.purpose == "external" else host.limit
         if host.closed > now:
             return self._refuse(item, now) or PARKED
         if item.deadline and max(host.tat, now) >= item.deadline:

@@ -128,11 +128,11 @@ class Robots:
             return OPEN
         if result.error is not None or not 200 <= status < 300:
             why = f"{result.error}: {result.message}" if result.error else f"status {status}"
+            if result.error and KINDS[result.error].whose in UNREACHED:
+                return Site(None, result.message or "", result.error)  # its pages cannot be reached either
             is_long = (pause_asked(result, self._wall) or 0.0) > PATIENCE
             is_backoff = is_long or result.error == "host_backoff"
             kind = "host_backoff" if is_backoff else "robots_denied"
-            if result.error and KINDS[result.error].whose in UNREACHED:
-                kind = result.error  # its pages cannot be reached either: that is the truer reason
             return Site(None, f"its robots.txt could not be had ({why})", kind)
         text = (result.found or {}).get("text")
         rules = Rules(text if isinstance(text, bytes) else b"")

@@ -58,13 +58,18 @@ def failures(record: Mapping[str, Any]) -> list[Failure]:
     kinds = {url: entry["kind"] for url, entry in entries.items()}
     broken = {item["url"]: item for item in record["broken"]}
     rest = [one for url, one in entries.items() if url not in broken and has_failed(one)]
-    return [_failure(item, kinds.get(item["url"], "")) for item in [*broken.values(), *rest]]
+    found = [_failure(item, kinds.get(item["url"], "")) for item in [*broken.values(), *rest]]
+    if not record.get("offline"):
+        return found
+    return [one._replace(is_broken=False) if kinds.get(one.url) == "external" else one for one in found]
 
 
 def has_failed(item: Mapping[str, Any]) -> bool:
     """Whether this entry is a failure, and not one that was asked for (robots.txt)."""
     error, status = item["error"], item["status"] or 0
-    return bool(error != "robots_denied" and (error is not None or status >= 400))
+    if error == "robots_denied":
+        return not item.get("depth", 1)  # of the start: then nothing was seen
+    return error is not None or status >= 400
 
 
 def _failure(item: Mapping[str, Any], kind: str) -> Failure:
@@ -81,6 +86,8 @@ def _is_broken(item: Mapping[str, Any], kind: str) -> bool:
         return False  # it is told as a sitemap
     if kind == "external":
         return error in DEAD if error else status in GONE
+    if error == "robots_denied":
+        return True
     if error is None:
         return bool(status != 429)  # the answer to how fast we asked
     return error != "host_backoff" and (error not in KINDS or KINDS[error].whose not in OURS)

@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Sequence
 from typing import Any, Final
 
+from fetcher import logins
 from fetcher.inspection import broken, weights
 from fetcher.inspection.files import Files, files
 from fetcher.site import Site
@@ -27,7 +28,7 @@ def inspect(site: Site, starts: Sequence[str]) -> dict[str, Any]:
         found: Files = files(site)
         pages = weights.pages(site, found)
         return {
-            "start": list(starts),
+            "start": [logins.mask(start) for start in starts],
             "pages": len(pages),
             "requests": found.requests,
             "failed": found.failed,
@@ -47,6 +48,7 @@ def inspect(site: Site, starts: Sequence[str]) -> dict[str, Any]:
             "not_fetched": {**site.refused.counts(), **({"robots": found.denied} if found.denied else {})},
             "left_out": {**site.refused.examples(), **({"robots": found.robots} if found.robots else {})},
             "entries": found.entries(),
+            "offline": found.is_offline(),
             "weights": pages,
             "budgets": [],
         }

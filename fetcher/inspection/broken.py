@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any, Final
 
 from fetcher.model import FOLLOWED
@@ -39,7 +40,25 @@ def broken(site: Site) -> list[dict[str, Any]]:
                 "linked": linked,
             }
         )
-    return sorted(found, key=lambda entry: -entry["linked"])
+    found += _invalid(site)
+    return sorted(found, key=lambda entry: (entry["kind"] == "external", -entry["linked"]))
+
+
+def _invalid(site: Site) -> Iterator[dict[str, Any]]:
+    """References that are no URL at all."""
+    rows = site.query(
+        "SELECT r.url, u.url FROM refused r LEFT JOIN urls u ON u.id = r.via WHERE r.reason = 'invalid'"
+    )
+    for text, page in rows:
+        yield {
+            "url": text,
+            "kind": "page",
+            "status": None,
+            "error": "invalid_url",
+            "message": "the reference is no URL",
+            "referrers": [page] if page else [],
+            "linked": int(page is not None),
+        }
 
 
 def fragments(site: Site) -> list[dict[str, Any]]:
@@ -93,12 +112,12 @@ def redirects(site: Site) -> list[dict[str, Any]]:
 def sitemaps(site: Site) -> list[dict[str, Any]]:
     """The sitemaps that were read."""
     found = []
-    for row, url, text in site.query(
-        "SELECT id, url, record FROM urls WHERE kind = 'sitemap' AND record IS NOT NULL ORDER BY id"
+    for url, text, listed in site.query(
+        "SELECT u.url, u.record, f.listed FROM urls u LEFT JOIN facts f ON f.id = u.id"
+        " WHERE u.kind = 'sitemap' AND u.record IS NOT NULL ORDER BY u.id"
     ):
         record = json.loads(text)
-        led = next(site.query("SELECT count(*) FROM urls WHERE via = ?", row))[0]
-        found.append({"url": url, "status": record["status"], "error": record["error"], "urls": led})
+        found.append({"url": url, "status": record["status"], "error": record["error"], "urls": listed or 0})
     return found
 
 

@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from fetcher import urls
 from fetcher.media import kind_of
 from fetcher.site import Site
 
 HEAVIEST: Final = 100
 SLOWEST: Final = 50
+NAMES: Final = 3  # hosts of which none can be looked up before this machine is doubted, not they
+UNKNOWN: Final = frozenset({"dns_not_found", "dns_no_address", "dns_temporary"})
 URLS: Final = 50  # of one content that are named
 WORTH: Final = 0.9  # gzip is worth it below this share
 SMALL: Final = 200  # bytes that no coding makes smaller in one packet
@@ -22,6 +25,7 @@ class File(NamedTuple):
     """One URL that was asked, and what came of it."""
 
     row: int
+    key: int  # by what links know it
     url: str
     kind: str  # "page", "asset", "external" or "sitemap"
     type: str  # see `media`
@@ -32,6 +36,7 @@ class File(NamedTuple):
     elapsed: float
     ttfb: float | None
     depth: int
+    attempts: int
     title: str
     gzip: int | None
     cached: bool
@@ -48,13 +53,14 @@ class File(NamedTuple):
 def read(site: Site) -> Iterator[File]:
     """Every URL that has a record."""
     rows = site.query(
-        "SELECT u.id, u.url, u.kind, u.depth, u.record, f.title, f.gzip, f.cached"
+        "SELECT u.id, u.key, u.url, u.kind, u.depth, u.record, f.title, f.gzip, f.cached"
         " FROM urls u LEFT JOIN facts f ON f.id = u.id WHERE u.record IS NOT NULL ORDER BY u.id"
     )
-    for row, url, kind, depth, text, title, gzip, cached in rows:
+    for row, mark, url, kind, depth, text, title, gzip, cached in rows:
         record = json.loads(text)
         yield File(
             row=row,
+            key=mark,
             url=url,
             kind=kind,
             type=kind_of(record["content_type"], url),
@@ -65,6 +71,7 @@ def read(site: Site) -> Iterator[File]:
             elapsed=record["elapsed"],
             ttfb=record["ttfb"],
             depth=depth,
+            attempts=record["attempts"],
             title=title or "",
             gzip=gzip,
             cached=bool(cached),
@@ -94,7 +101,7 @@ class Files:
             if self.denied <= 5:
                 self.robots.append(one.url)
             return
-        self.requests += 1
+        self.requests += one.attempts
         self.failed += one.error is not None or one.status is None or one.status >= 400
         self.wire += one.wire or 0
         self.decoded += one.decoded or 0
@@ -115,11 +122,12 @@ class Files:
     def directories(self) -> list[dict[str, Any]]:
         """Each directory with all that lies below it; of another host with its origin in front."""
         sums: dict[str, dict[str, int]] = {}
-        home = self.listed[0].url.split("/", 3)[:3] if self.listed else []
-        for one in self.whole:
+        whole = self.whole
+        home = next((one.url.split("/", 3)[:3] for one in whole if one.kind == "page"), [])
+        for one in whole:
             parts = one.url.partition("?")[0].split("/")
             at = "/" if parts[:3] == home else "/".join(parts[:3]) + "/"
-            for part in ["", *parts[3:-1]]:
+            for part in ["", *filter(None, parts[3:-1])]:
                 at += f"{part}/" if part else ""
                 _add(sums.setdefault(at, {"count": 0, "wire": 0, "decoded": 0}), one)
         return [{"path": path, **sums[path]} for path in sorted(sums)]
@@ -156,6 +164,12 @@ class Files:
         found = [one for one in self.whole if not one.cached]
         found.sort(key=lambda one: -(one.wire or 0))
         return [{"url": one.url, "type": one.type, "wire": one.wire} for one in found]
+
+    def is_offline(self) -> bool:
+        """Whether no name outside of the site could be looked up: then that says nothing about links."""
+        outside = [one for one in self.listed if one.kind == "external"]
+        hosts = {urls.origin(one.url) for one in outside}
+        return len(hosts) >= NAMES and all(one.error in UNKNOWN for one in outside)
 
     def slow(self) -> list[dict[str, Any]]:
         """The pages that took longest."""

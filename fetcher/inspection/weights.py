@@ -8,8 +8,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from fetcher.inspection.files import File, Files
-from fetcher.scope import key
-from fetcher.site import Site, hashed
+from fetcher.site import Site
 
 HEAVIEST: Final = 100
 
@@ -19,7 +18,7 @@ def pages(site: Site, found: Files) -> list[dict[str, Any]]:
 
     A sum of which a part is not known is null: a budget must not pass for want of a figure.
     """
-    by_key = {hashed(key(one.url)): one for one in found.listed}
+    by_key = {one.key: one for one in found.listed}
     needs = dict(_needs(site))
     weighed = []
     for one in found.whole:
@@ -63,6 +62,8 @@ def _parts(page: File, needs: dict[int, list[int]], by_key: dict[int, File]) -> 
         part = by_key.get(mark)
         if part is None or part is page or part.row in seen or part.kind == "external":
             continue  # it was not asked (--assets), so it is not counted: see not_fetched
+        if part.error == "robots_denied":
+            continue  # likewise
         seen[part.row] = part
         if part.type != "html":
             waiting += needs.get(part.row, ())

@@ -62,7 +62,7 @@ KINDS: Final = (
     Kind(
         "slow",
         "Slowest pages",
-        "time: from the first start to the last byte, with retries; first byte: of the last attempt",
+        "from the first start to the last byte, with retries, and with waiting for fetch where it was busy",
         (_URL, _ELAPSED, Column("ttfb", "First byte", "seconds")),
     ),
     Kind(
