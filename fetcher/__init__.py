@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fetcher.api import compare as compare
     from fetcher.api import crawl as crawl
     from fetcher.api import fetch as fetch
+    from fetcher.api import load as load
     from fetcher.errors import KINDS as KINDS
     from fetcher.errors import FetchError as FetchError
     from fetcher.errors import LocalFault as LocalFault
@@ -33,6 +34,7 @@ _HOMES = {
     "audit": "api",
     "compare": "api",
     "crawl": "api",
+    "load": "api",
     "Options": "model",
     "Request": "model",
     "Result": "model",
@@ -42,7 +44,7 @@ _HOMES = {
     "UsageError": "errors",
 }
 __all__ = ["KINDS", "FetchError", "LocalFault", "Options", "Request", "Result", "UsageError"]
-__all__ += ["afetch", "audit", "compare", "crawl", "fetch"]
+__all__ += ["afetch", "audit", "compare", "crawl", "fetch", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -126,6 +126,33 @@ def audit(
     return shortened(record)
 
 
+def load(
+    targets: Iterable[str] | str,
+    engine: str = "",
+    options: Options | None = None,
+    *,
+    slo: str = "",
+    **settings: Any,
+) -> dict[str, Any]:
+    """Load-test a server, and give the record with its verdict: see `loadtest`.
+
+    `settings` are fields of Options and of `loadtest.plan.Load` (`rate` is that of the schedule). Only
+    loopback and private addresses are sent to, but for hosts in `allow`. Raises UsageError before the first
+    request, LocalFault where a worker fails.
+    """
+    from fetcher import loadtest
+    from fetcher.loadtest.plan import Load, planned
+    from fetcher.loadtest.slo import parse
+
+    names = {field.name for field in fields(Load)}
+    asked = Load(**{name: value for name, value in settings.items() if name in names})
+    rest = {name: value for name, value in settings.items() if name not in names}
+    listed = [targets] if isinstance(targets, str) else _listed(targets, "load")
+    pieces: list[Piece] = [("", target) for target in listed]
+    plan = planned(pieces, _options(options, rest), asked, engine)
+    return loadtest.run(plan, parse(slo) if slo else ())
+
+
 def compare(
     urls: Iterable[str],
     engines: Sequence[str] = (),

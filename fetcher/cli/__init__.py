@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 from fetcher.cli._descriptors import complete, width
 
 COMMANDS: Final = (  # in the order a person meets them
-    *("get", "compare", "crawl", "audit", "report", "diff"),
+    *("get", "compare", "crawl", "audit", "load", "report", "diff"),
     *("serve", "demo", "engines"),
 )
 COMPLETE: Final = "_FETCH_COMPLETE"  # set by a shell's completion

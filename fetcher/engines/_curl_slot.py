@@ -67,8 +67,10 @@ class Slot(Aim):
             self._idle.forget(ends)
             self.stirred = True
             return STOP
-        if exchange.phase == "sent" and exchange.request.method not in IDEMPOTENT:
-            # A pooled connection was closed under the request: libcurl would send it twice.
+        once = exchange.options.private_only or exchange.request.method not in IDEMPOTENT
+        if exchange.phase == "sent" and once:
+            # A pooled connection was closed under the request: libcurl would send it twice, and a load test
+            # counts what is sent.
             exchange.reused = True
             return STOP
         exchange.phase = "sent"

@@ -51,6 +51,7 @@ class Arrivals:
         self.meter = meter
         self.start = start
         self.begun = self.ended = 0
+        self.opened = 0  # connections, those of the warm-up too
         self._measured = start + measured  # what was due before is of the warm-up
         self._offsets = offsets
         self._next = next(offsets, None) if offsets is not None else None
@@ -104,6 +105,7 @@ class Arrivals:
         if self.begun - self.ended >= self._width:
             self._free_at = now
         self.ended += 1
+        self.opened += not result.reused and result.ip is not None
         if request.due >= self._measured:
             if result.error == "cancelled":
                 self.meter.cut(request.due, request.began, now)

@@ -5,6 +5,7 @@ The contract: `html(record) -> str` and `markdown(record) -> str`. Both are pure
 with these two functions and a template of its name in the frame `frame.html`:
 
 - `comparison`: one comparison (it has `engines`), or an experiment of several (it has `workloads`);
+- `load`: a load test (it has `goodput`);
 - `site`: an audit (it has `by_type`), or what `recorded.site` makes of the records of any run.
 
 What a server or a URL said is text, whatever it looks like: escaped, and what cannot be seen written out.
@@ -19,7 +20,7 @@ from typing import Any, Final, cast
 from fetcher.errors import UsageError
 
 # A key that only this kind of record has -> the module that shows it.
-KINDS: Final = {"engines": "comparison", "workloads": "comparison", "by_type": "site"}
+KINDS: Final = {"engines": "comparison", "workloads": "comparison", "by_type": "site", "goodput": "load"}
 
 
 def html(record: dict[str, Any]) -> str:

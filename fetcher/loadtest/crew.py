@@ -1,0 +1,128 @@
+"""The worker processes of a load test: started together, heard once a second, and never left behind."""
+
+from __future__ import annotations
+
+import json
+import queue
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import IO, Any, Final, Self
+
+from fetcher import menu
+from fetcher.errors import LocalFault, UsageError
+from fetcher.loadtest.plan import Plan, task
+
+WORDS: Final = menu.command("fetcher.loadtest")
+READY: Final = 30.0  # seconds that a worker may take to be ready
+AHEAD: Final = 0.15  # seconds between "all are ready" and the start: each must have heard of it
+PATIENCE: Final = 8.0  # seconds beyond the end in which a worker must have told its last line
+LEAVE: Final = 3.0
+
+
+class Crew:
+    """`with Crew(plan) as crew`: iterate for the snapshots; leaving stops whatever still runs."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.start = 0.0
+        self.children: list[subprocess.Popen[bytes]] = []
+        self._errors: list[IO[bytes]] = []
+        self._lines: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
+
+    def __enter__(self) -> Self:
+        try:
+            for worker in range(self.plan.load.workers):
+                self._begin(worker)
+            for _ in self.children:
+                self._next(READY)
+        except BaseException:
+            self.close()
+            raise
+        self.start = time.monotonic() + AHEAD
+        self._send({"start": self.start})
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """One snapshot after the other, of any worker; ends when all have told their last."""
+        left = set(range(len(self.children)))
+        while left:
+            found = self._next(self.plan.seconds + PATIENCE if self.plan.seconds else None)
+            if found.get("last"):
+                left.discard(found["worker"])
+            yield found
+
+    def stop(self) -> None:
+        """Start nothing more; what is in flight is cut off."""
+        self._send({"stop": True})
+
+    def close(self) -> None:
+        """End every worker."""
+        for child in self.children:
+            for pipe in (child.stdin,):
+                if pipe is not None:
+                    with suppress(OSError):
+                        pipe.close()
+        for child in self.children:
+            try:
+                child.wait(LEAVE)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+            if child.stdout is not None:
+                child.stdout.close()
+        for file in self._errors:
+            file.close()
+
+    def _begin(self, worker: int) -> None:
+        errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the crew
+        self._errors.append(errors)
+        child = subprocess.Popen(  # noqa: S603 - this interpreter, this package
+            WORDS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
+        )
+        self.children.append(child)
+        threading.Thread(target=self._listen, args=(worker, child), daemon=True).start()
+        self._write(child, task(self.plan, worker))
+
+    def _listen(self, worker: int, child: subprocess.Popen[bytes]) -> None:
+        assert child.stdout is not None
+        with suppress(ValueError, OSError):  # closed while it was read
+            for line in child.stdout:
+                self._lines.put((worker, line))
+        self._lines.put((worker, b""))
+
+    def _next(self, patience: float | None) -> dict[str, Any]:
+        try:
+            worker, line = self._lines.get(timeout=patience)
+        except queue.Empty:
+            raise LocalFault("a worker of the load test says nothing any more") from None
+        if line:
+            found: dict[str, Any] = json.loads(line)
+            return found
+        child = self.children[worker]
+        code = child.wait()
+        self._errors[worker].seek(0)
+        words = self._errors[worker].read().decode("utf-8", "replace").strip().splitlines()
+        if code == 0:  # its last line came before
+            return self._next(patience)
+        why = words[-1] if words else f"it ended with {code}"
+        raise (UsageError if code == 2 else LocalFault)(f"a worker of the load test failed: {why}")
+
+    def _send(self, line: dict[str, Any]) -> None:
+        for child in self.children:
+            self._write(child, line)
+
+    def _write(self, child: subprocess.Popen[bytes], line: dict[str, Any]) -> None:
+        assert child.stdin is not None
+        with suppress(OSError):  # it has ended, and its code says why
+            child.stdin.write(json.dumps(line).encode() + b"\n")
+            child.stdin.flush()
+
+
+Tell = Callable[[dict[str, Any]], None]

@@ -1,0 +1,142 @@
+"""PASS, FAIL or INVALID: does the server keep its limits, or was the client too busy to tell?
+
+A client at its limit makes latency look worse and the rate lower, never better: limits that were kept are
+kept. Limits that were missed meanwhile say nothing of the server, unless it is plain that the server missed
+them: its own answers with a status of 400 and more are no fault of a busy client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from fetcher.loadtest.figures import CENSORED
+from fetcher.loadtest.notes import notes
+from fetcher.loadtest.slo import COMPARE, SPEEDS, Rule, judge, said
+from fetcher.loadtest.sums import BUSY, Sum
+
+OFTEN: Final = 0.1  # share of the seconds in which a worker was full, from which on it was the limit
+LATE: Final = 0.1  # lateness, as a share of the latency that is asked for
+LADDER: Final = ("p99", "p95", "p90", "p75", "p50")
+# Failures that are the client's own; the censored ones a client without time to look may cause.
+OWN: Final = ("local_fd_limit", "local_memory", "local_disk", "worker_died", "internal")
+BURST_SECONDS: Final = 3
+BURST_LEAST: Final = 200
+BURST_SHARE: Final = 0.9
+
+
+class Verdict(NamedTuple):
+    """What came of it, why in a line, and what became of each rule."""
+
+    verdict: str
+    why: str
+    slo: list[dict[str, Any]]
+
+
+def conclude(record: dict[str, Any], rules: Sequence[Rule] = ()) -> None:
+    """Write into the record: verdict, why, slo, whether the client was saturated and why, and notes."""
+    client = record["client"]
+    client["why"] = saturation(record, rules)
+    client["saturated"] = bool(client["why"])
+    record["verdict"], record["why"], record["slo"] = verdict(record, rules)
+    record["notes"] = [*record.get("notes", ()), *notes(record)]
+
+
+def saturation(record: Mapping[str, Any], rules: Sequence[Rule] = ()) -> list[str]:
+    """Why the client was the limit, in words; nothing: it was not."""
+    found = []
+    client = record["client"]
+    if client["cpu"] > BUSY:
+        found.append(f"a worker used {client['cpu']:.0%} of a core")
+    elif client.get("busy", 0.0) >= OFTEN:
+        found.append(f"a worker used over {BUSY:.0%} of a core in {client['busy']:.0%} of the seconds")
+    name = next((name for name in LADDER if record["lateness"][name] is not None), "max")
+    late, most = record["lateness"][name] or 0.0, _tightest(record, rules)
+    if most is not None and late > LATE * most:
+        against = "the limit is" if rules and _limits(rules) else "the response took"
+        found.append(f"it sent late ({name} of lateness {said(late, 's')}; {against} {said(most, 's')})")
+    if short := record["errors"].get("local_fd_limit", 0):
+        found.append(f"it had no descriptor left for {short:,} requests (ulimit -n)")
+    if short := record.get("no_port", 0):
+        found.append(f"it had no local port left for {short:,} requests")
+    return found
+
+
+def verdict(record: Mapping[str, Any], rules: Sequence[Rule] = ()) -> Verdict:
+    """PASS, FAIL or INVALID."""
+    slo = judge(rules, record)
+    limited = saturation(record, rules)
+    if rules:
+        misses = [(rule, one) for rule, one in zip(rules, slo, strict=True) if not one["ok"]]
+        missed = bool(misses)
+        words = "; ".join(_missed(one) for _, one in misses)
+        blame = any(_servers_own(rule, one, record) for rule, one in misses)
+        kept = "the limit was kept" if len(rules) == 1 else f"all {len(rules)} limits were kept"
+    else:
+        missed = bool(record["failed"] or not record["requests"])
+        words, blame = _failures(record), _of_server(record, limited=True) > 0
+        kept = f"none of {record['requests']:,} requests failed"
+    if not missed:
+        more = f"client-limited: the server can do at least {said(record['goodput'], '/s')}"
+        return Verdict("PASS", f"{kept}; {more}" if limited else kept, slo)
+    if limited and not blame:
+        return Verdict("INVALID", f"the client was the limit: {limited[0]}; so nobody can tell: {words}", slo)
+    return Verdict("FAIL", words, slo)
+
+
+def broken(sums: Sum) -> str:
+    """Why the test must stop now, for nearly everything fails; "": it need not."""
+    ok, failed = sums.series.recent(BURST_SECONDS)
+    if ok + failed < BURST_LEAST or failed <= BURST_SHARE * (ok + failed):
+        return ""
+    return f"{failed:,} of the {ok + failed:,} requests of the last {BURST_SECONDS} s failed"
+
+
+def _limits(rules: Sequence[Rule]) -> list[float]:
+    return [rule.limit for rule in rules if rule.upper and rule.times in ("response", "service")]
+
+
+def _tightest(record: Mapping[str, Any], rules: Sequence[Rule]) -> float | None:
+    """The latency that lateness must be small against."""
+    if limits := _limits(rules):
+        return min(limits)
+    response = record["response"]
+    return next((response[name] for name in (*LADDER, "max") if response[name] is not None), None)
+
+
+def _of_server(record: Mapping[str, Any], *, limited: bool) -> int:
+    """Failures that the client did not cause; if it was the limit, it may have caused those by time."""
+    excused = (*OWN, *CENSORED) if limited else OWN
+    own: int = sum(record["errors"].get(kind, 0) for kind in excused) + record.get("no_port", 0)
+    failed: int = record["failed"]
+    return max(failed - own, 0)
+
+
+def _servers_own(rule: Rule, judged: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
+    """Whether a missed rule is missed by the server's fault, however busy the client was."""
+    failed = _of_server(record, limited=True)
+    if rule.figure == "errors" and record["requests"]:
+        return not COMPARE[rule.op](failed / record["requests"], rule.limit)
+    if not rule.times and rule.figure == "failed":
+        return not COMPARE[rule.op](failed, rule.limit)
+    if rule.figure == "goodput" and rule.op[0] == ">":
+        return failed > 0 and COMPARE[rule.op](record["goodput"] + failed / record["seconds"], rule.limit)
+    # Too fast, or answers too soon: a busy client makes neither.
+    return (rule.op[0] == ">") != (rule.figure in SPEEDS) and judged["value"] is not None
+
+
+def _missed(one: Mapping[str, Any]) -> str:
+    words = f"{one['rule']} is missed: {said(one['value'], one['unit'], bound=one['bound'])}"
+    return f"{words} ({one['note']})" if one["note"] else words
+
+
+def _failures(record: Mapping[str, Any]) -> str:
+    """How many failed, and mostly of what."""
+    failed, requests = record["failed"], record["requests"]
+    if not requests:
+        return "no request ended"
+    kinds = dict(record["errors"])
+    kinds |= {f"status {code}": times for code, times in record["statuses"].items() if int(code) >= 400}
+    most = max(kinds, key=lambda kind: kinds[kind], default="")
+    words = f"{failed:,} of {requests:,} requests failed ({said(failed / requests, 'share')})"
+    return f"{words}, most of them: {most}" if len(kinds) > 1 else f"{words}: {most}"
