@@ -95,7 +95,8 @@ def test_lower_bounds_and_what_is_refused() -> None:
     assert re.search(r"^  p99\.9 +- +-", text, re.MULTILINE)
     assert "  >=: at least so long: what timed out or was cut counts at its age\n" in text
     assert "  -: too few samples: fewer than 10 lie above\n" in text
-    assert "  FAIL  p99.99<1s  too few samples\n" in text
+    assert "  FAIL  p99.99<1s  >= 5.00 s\n" in text
+    assert "too few requests for p99.99: the" in text
     assert "by error: read_timeout 200" in text
     assert legend(load("stalled")) == ["-: too few samples: fewer than 10 lie above"]
     assert said({"p99": 0.05, "bounds": []}, "p99") == "50.0 ms"

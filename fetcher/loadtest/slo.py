@@ -107,15 +107,20 @@ def said(value: float | None, unit: str, *, bound: bool = False) -> str:
 
 def _judged(rule: Rule, record: Mapping[str, Any]) -> dict[str, Any]:
     value, bound = measured(rule, record)
+    few = value is None and rule.percent is not None and rule.upper
+    if few:  # no percentile is above the maximum
+        value, bound = record[rule.times]["max"], "max" in record[rule.times]["bounds"]
     held = value is not None and COMPARE[rule.op](value, rule.limit)
-    if bound and held and rule.percent is not None and rule.upper:
+    if bound and held and not few and rule.percent is not None and rule.upper:
         # Though what was cut off had never ended, the limit may hold: then nothing is in doubt.
         most = at_most(record["histogram"][rule.times], rule.percent)
         bound = most is None or not COMPARE[rule.op](most, rule.limit)
     ok = held and not (bound and rule.op[0] != ">")
     note = ""
-    if value is None:
-        note = "not known: too few requests for it, and that fails"
+    if few and value is not None:
+        note = f"too few requests for {rule.figure}: the slowest one is judged"
+    elif value is None:
+        note = "too few requests for it, and that fails"
     elif bound and not ok and not (rule.upper and not COMPARE[rule.op](value, rule.limit)):
         note = "only known to be at least that, and that fails"
     elif not ok and rule.figure in SPEEDS and rule.op[0] == ">":

@@ -16,6 +16,7 @@ from fetcher.loadtest.slo import COMPARE, SPEEDS, Rule, judge, said
 from fetcher.loadtest.sums import BUSY, Sum
 
 OFTEN: Final = 0.1  # share of the seconds in which a worker was full, from which on it was the limit
+TURN: Final = 0.005  # seconds for which another process may have the core: without an SLO that is no limit
 LATE: Final = 0.1  # lateness, as a share of the latency that is asked for
 LADDER: Final = ("p99", "p95", "p90", "p75", "p50")
 # Failures that are the client's own; the censored ones a client without time to look may cause.
@@ -52,7 +53,7 @@ def saturation(record: Mapping[str, Any], rules: Sequence[Rule] = ()) -> list[st
         found.append(f"a worker used over {BUSY:.0%} of a core in {client['busy']:.0%} of the seconds")
     name = next((name for name in LADDER if record["lateness"][name] is not None), "max")
     late, most = record["lateness"][name] or 0.0, _tightest(record, rules)
-    if most is not None and late > LATE * most:
+    if most is not None and late > LATE * most and (_limits(rules) or late > TURN):
         against = "the limit is" if rules and _limits(rules) else "the response took"
         found.append(f"it sent late ({name} of lateness {said(late, 's')}; {against} {said(most, 's')})")
     if short := record["errors"].get("local_fd_limit", 0):
