@@ -19,6 +19,25 @@ SPECIAL6: Final = tuple(IPv6Network(block) for block in ("2001::/23", "2001:db8:
 NAT64: Final = IPv6Network("64:ff9b::/96")
 
 
+# What a load test may go to: this machine and local networks (RFC 1122, 1918, 6598, 3927, 4193, 4291).
+LOCAL: Final = tuple(
+    ip_network(block)
+    for block in (
+        *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"),
+        *("::1/128", "fc00::/7", "fe80::/10"),
+    )
+)
+METADATA: Final = frozenset(map(ip_address, ("169.254.169.254", "fd00:ec2::254")))  # of a cloud, not yours
+
+
+def local(address: str) -> bool:
+    """Whether a load test may go there unasked; in doubt not."""
+    ip: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    return ip not in METADATA and any(ip.version == block.version and ip in block for block in LOCAL)
+
+
 def private(address: str) -> bool:
     """Whether --deny-private refuses this address; an IPv4 address inside an IPv6 one is judged itself."""
     ip: IPv4Address | IPv6Address | None = ip_address(address.partition("%")[0])

@@ -18,6 +18,7 @@ from concurrent.futures import Future
 from ipaddress import ip_address
 from typing import Any, Final
 
+from fetcher.addresses import local
 from fetcher.addresses import private as private
 from fetcher.errors import Fault, UsageError
 from fetcher.model import Options
@@ -178,7 +179,7 @@ class Resolver:
     def _permits(self, address: str, host: str) -> bool:
         if self.deny_private:
             return not private(address)
-        return not self.private_only or host in self.allow or private(address)
+        return not self.private_only or host in self.allow or local(address)
 
 
 def _literal(host: str) -> bool:

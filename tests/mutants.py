@@ -235,7 +235,7 @@ RULES: Final = {
         "fetcher/drive.py", "BURST = 1000", "BURST = 10**9", "tests/test_drive.py -k million"
     ),
     "private addresses are let through": Rule(
-        "fetcher/resolve.py",
+        "fetcher/addresses.py",
         "return any(ip in block for block in PRIVATE)",
         "return False",
         "tests/contracts/test_engines.py -k private",

@@ -543,3 +543,63 @@ def test_a_client_that_cannot_keep_up_says_invalid_and_at_a_lower_rate_passes():
     if within.record["response"]["max"] > 0.1:
         raise Noise("the machine was busy with something else")
     assert within.record["verdict"] == "PASS", within.record["why"]
+
+
+def test_fewer_requests_than_workers_are_sent_once_each_and_targets_take_turns(tmp_path):
+    with faulty(delay=0.0) as server:
+        listed = tmp_path / "urls.txt"
+        listed.write_text("".join(f"{server.url}t{n}\n" for n in range(10)))
+        record = load(str(listed), "-n", 10, "--workers", 2).record
+        assert sorted(one.target for one in server.truth().requests) == sorted(f"/t{n}" for n in range(10))
+        assert record["requests"] == 10
+    with faulty(delay=0.0) as server:
+        assert load(server.url, "-n", 2, "--workers", 4).record["requests"] == 2
+        assert len(server.truth().requests) == 2
+
+
+def test_a_server_that_sheds_load_passes_no_limit_on_latency():
+    with faulty(error=2) as server:
+        run = load(server.url, "-n", 200, "-c", 2, "--slo", "p99<5s")
+    assert run.record["verdict"] == "FAIL"
+    assert any(one["rule"] == "errors<1%" and not one["ok"] for one in run.record["slo"])
+
+
+def test_stages_last_as_long_as_they_say():
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "fetcher",
+            "load",
+            "http://127.0.0.1:9/",
+            "--stages",
+            "30s:100,1m:500",
+            "--dry-run",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert "; 90 s" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("http://8.8.8.8/", "is a public address"),
+        ("http://224.0.0.1/", "is a public address"),
+        ("http://169.254.169.254/", "is a public address"),
+        ("http://[::ffff:8.8.8.8]/", "is a public address"),
+        ("http://me:pw@127.0.0.1:9/", "give --auth"),
+    ],
+)
+def test_what_must_not_be_loaded_is_refused_before_the_first_request(target, said):
+    done = subprocess.run(
+        [sys.executable, "-m", "fetcher", "load", target, "-n", "1", "--dry-run"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from fetcher.cli import options as table
+from fetcher.cli._against import against
 from fetcher.cli._descriptors import width
 from fetcher.cli._foretold import say
 from fetcher.cli._heard import Heard
@@ -33,7 +34,6 @@ TAKEN: Final = (
     *("config", "debug"),
 )
 FORMS: Final = (".html", ".json", ".md")
-FAIL_ON: Final = "p99>+10%,goodput<-10%,errors>+0.1%"
 CODES: Final = {"PASS": 0, "FAIL": 1, "INVALID": 3}
 
 
@@ -86,8 +86,12 @@ def _load(inputs: list[str], values: dict[str, Any]) -> int:
         for file, path in zip(files, values["output"], strict=False):
             file.write(_formed(record, path).encode("utf-8", "backslashreplace"))
         _print(record, values)
-        code = _against(record, before, values)
-        if kept:
+        code = against(record, before, values)
+        if kept and record["verdict"] == "INVALID":
+            say(f"{kept[0]} was not written: a run that is INVALID is no baseline")
+            if not Path(kept[0]).stat().st_size:
+                Path(kept[0]).unlink()
+        elif kept:
             files[-1].write(baseline.content(record))
     return 128 + heard.numbers[0] if heard.numbers else max(code, CODES[record["verdict"]])
 
@@ -171,29 +175,6 @@ def _check(values: dict[str, Any], rules: Sequence[Rule]) -> None:
         )
     if values["find_max"] and (values["rate"] or values["stages"] or values["count"]):
         raise UsageError("--find-max chooses the rates itself: leave --rate, --stages and -n out")
-
-
-def _against(record: dict[str, Any], before: dict[str, Any] | None, values: dict[str, Any]) -> int:
-    """Compare the figures with those of a baseline: 1 where a change fails."""
-    from fetcher.loadtest import baseline
-    from fetcher.loadtest.fail_on import parse_fail_on
-
-    if before is None:
-        return 0
-    for note in baseline.notes(before, record):
-        say(note)
-    usual = "max_rate<-10%" if values["find_max"] else FAIL_ON
-    found = baseline.compare(before, record, parse_fail_on(values["fail_on"] or usual))
-    for one in found:
-        say(_changed(one))
-    return int(any(not one["ok"] for one in found))
-
-
-def _changed(one: dict[str, Any]) -> str:
-    verdict = "ok" if one["ok"] else "FAIL"
-    change = "" if one["change"] is None else f" ({one['change']:+.1%})"
-    figures = f": {one['old']:g} before, {one['new']:g} now{change}" if one["new"] is not None else ""
-    return f"{verdict}  {one['rule']}{figures}{'; ' if one['note'] else ''}{one['note']}"
 
 
 def _formed(record: dict[str, Any], path: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pycurl
 
-from fetcher.addresses import private
+from fetcher.addresses import local
 from fetcher.engines._curl_setup import Setup
 from fetcher.engines._exchange import Exchange
 from fetcher.errors import Fault
@@ -57,7 +57,7 @@ class Aim:
             host = request.host.rpartition(":")[0]
             if not (host[:1] == "[" or host.replace(".", "").isdecimal()):
                 return False
-            if options.private_only and not private(host.strip("[]")):
+            if options.private_only and not local(host.strip("[]")):
                 return False  # it may be allowed; that is the resolver's to say
         self._known = request.host
         return True

@@ -11,6 +11,7 @@ import random
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Final, Protocol
 
 from fetcher.feeds import Wait
@@ -46,6 +47,7 @@ class Arrivals:
         count: int = 0,
         order: str = "in-order",
         seed: int = 0,
+        share: tuple[int, int] = (0, 1),  # worker so-and-so of so many: they take turns in the list
         measured: float = 0.0,
     ) -> None:
         self.meter = meter
@@ -61,7 +63,7 @@ class Arrivals:
         self._plan = Plan(options) if options.max_redirects else None
         self._hops: deque[Request] = deque()
         self._spare: list[list[Request]] = [[] for _ in targets]  # used ones, to be used again
-        self._rows = _ordered(len(targets), order, seed)
+        self._rows = islice(_ordered(len(targets), order, seed), share[0], None, share[1])
         self._targets = targets
 
     def take(self, now: float) -> Request | Result | Wait | None:
@@ -95,9 +97,13 @@ class Arrivals:
         """Measured, and forgotten."""
         request = result.request
         assert request is not None
+        self.opened += not result.reused and result.ip is not None and result.error != "cancelled"
         if self._plan is not None and result.status in FOLLOWED and result.error is None:
             step = next_hop(request, result, self._plan)
             if isinstance(step, Request):
+                if request.fresh:  # no connection is kept
+                    step.fresh = True
+                    step.headers = (*step.headers, ("Connection", "close"))
                 self._hops.append(step)
                 return None
             if step is not None:
@@ -105,7 +111,6 @@ class Arrivals:
         if self.begun - self.ended >= self._width:
             self._free_at = now
         self.ended += 1
-        self.opened += not result.reused and result.ip is not None
         if request.due >= self._measured:
             if result.error == "cancelled":
                 self.meter.cut(request.due, request.began, now)

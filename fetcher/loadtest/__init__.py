@@ -40,7 +40,7 @@ def run(
     `told` hears the sums after each second of each worker; `stopped` is asked whether to end early; `server`
     gives the CPU and the memory of a server that is ours. Raises LocalFault where a worker fails.
     """
-    began, why = utc_now(), ""
+    began, why, burst = utc_now(), "", ""
     load = plan.load
     sums = Sum(load.workers, schedule(load), load.warmup)
     with Crew(plan) as crew:
@@ -49,7 +49,7 @@ def run(
             sums.add(snapshot["worker"], snapshot)
             if told is not None:
                 told(sums, snapshot)
-            if not why and (why := "it was stopped by hand" if stopped() else broken(sums)):
+            if not why and (why := "it was stopped by hand" if stopped() else (burst := broken(sums))):
                 crew.stop()
         after = server() if server else None
     measured = max(load.duration - load.warmup, 0.0) if load.duration and not why and not load.count else None
@@ -65,6 +65,7 @@ def run(
         "seed": load.seed,
         "server": _used(before, after, record["seconds"] + load.warmup),
         "max_rate": None,
+        "broken": burst,
         "environment": environment([plan.engine]),
         "notes": [*plan.notes, *([f"it ended early: {why}"] if why else [])],
     }

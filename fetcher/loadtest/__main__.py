@@ -92,7 +92,8 @@ class Worker:
                 start=start,
                 count=load.count,
                 order=load.order,
-                seed=load.seed + self.worker,
+                seed=load.seed,
+                share=(self.worker, load.workers),
                 measured=load.warmup,
             )
             time.sleep(max(start - time.monotonic(), 0.0))

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from fetcher import engines, urls
-from fetcher.addresses import private
+from fetcher.addresses import local
 from fetcher.descriptors import fit
 from fetcher.errors import UsageError
 from fetcher.feeds.arrivals import ORDERS
@@ -66,13 +66,14 @@ def planned(pieces: Iterable[Piece], options: Options, load: Load, engine: str =
     """Check and complete it. Raises UsageError for what cannot be meant, or must not be done."""
     engine = (engine or _best()).lower()
     module = engines.pick(engine)
+    if options.proxy or options.deny_private:
+        raise UsageError("a load test goes to its servers itself: leave --proxy and --deny-private out")
+    load.duration = _lasts(load)
     _check(load)
+    load.workers = min(load.workers, load.count or load.workers)
     options.private_only = True
     options.max_redirects = (options.max_redirects or 10) if load.follow else 0
     targets = [request.url for request in requests(pieces, options, load)]
-    load.duration = load.duration or (0.0 if load.count else SECONDS)
-    if load.stages:
-        load.duration = min(load.duration, sum(seconds for seconds, _ in load.stages))
     is_open = bool(load.rate or load.stages)
     width = options.concurrency or (OPEN if is_open and module.CONCURRENCY > 1 else module.CONCURRENCY)
     each = max(-(-width // load.workers), 1)
@@ -81,6 +82,14 @@ def planned(pieces: Iterable[Piece], options: Options, load: Load, engine: str =
     if warning:
         plan.notes.append(warning)
     return plan
+
+
+def _lasts(load: Load) -> float:
+    """How many seconds it takes; 0: as long as its count does."""
+    stages = sum(seconds for seconds, _ in load.stages)
+    if stages:
+        return min(load.duration or stages, stages)
+    return load.duration or (0.0 if load.count else SECONDS)
 
 
 def _best() -> str:
@@ -106,8 +115,10 @@ def _check(load: Load) -> None:
             raise UsageError(f"{name} {value!r}: give a number from 0 to {most:,.0f}")
     if load.rate and load.stages:
         raise UsageError("--rate and --stages exclude each other: the stages say the rate")
-    if load.poisson and not load.rate:
-        raise UsageError("--poisson goes with --rate R: which rate?")
+    if load.poisson and not (load.rate or load.stages):
+        raise UsageError("--poisson goes with --rate R or --stages: which rate?")
+    if any(not 0 <= rate <= FASTEST for _, rate in load.stages):
+        raise UsageError(f"--stages: give rates from 0 to {FASTEST:,.0f}/s")
     if load.order not in ORDERS:
         raise UsageError(f"--order {load.order!r}: give {', '.join(ORDERS[:-1])} or {ORDERS[-1]}")
     if load.duration and load.warmup >= load.duration:
@@ -130,6 +141,10 @@ def requests(pieces: Iterable[Piece], options: Options, load: Load) -> list[Requ
         if not load.keep_alive:
             item.headers = (*item.headers, ("Connection", "close"))
             item.fresh = True
+        if item.login or item.own or item.data is not options.data or item.method != options.method:
+            raise UsageError(
+                f"{item.url}: a target is a URL without a password: give --auth, -H, -X and --data instead"
+            )
         _private(item, options)
         found.append(item)
     if not found:
@@ -143,7 +158,7 @@ def _private(request: Request, options: Options) -> None:
     if host in {name.lower().strip("[]") for name in options.allow}:
         return
     try:
-        public = not private(host)
+        public = not local(host)
     except ValueError:
         return  # a name
     if public:

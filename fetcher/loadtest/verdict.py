@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from fetcher.loadtest.figures import CENSORED
 from fetcher.loadtest.notes import notes
-from fetcher.loadtest.slo import COMPARE, SPEEDS, Rule, judge, said
+from fetcher.loadtest.slo import COMPARE, SPEEDS, Rule, judge, parse, said
 from fetcher.loadtest.sums import BUSY, Sum
 
 OFTEN: Final = 0.1  # share of the seconds in which a worker was full, from which on it was the limit
@@ -21,6 +21,8 @@ LATE: Final = 0.1  # lateness, as a share of the latency that is asked for
 LADDER: Final = ("p99", "p95", "p90", "p75", "p50")
 # Failures that are the client's own; the censored ones a client without time to look may cause.
 OWN: Final = ("local_fd_limit", "local_memory", "local_disk", "worker_died", "internal")
+ABOUT_FAILURES: Final = ("errors", "failed", "goodput")
+IMPLIED: Final = parse("errors<1%")
 BURST_SECONDS: Final = 3
 BURST_LEAST: Final = 200
 BURST_SHARE: Final = 0.9
@@ -64,7 +66,14 @@ def saturation(record: Mapping[str, Any], rules: Sequence[Rule] = ()) -> list[st
 
 
 def verdict(record: Mapping[str, Any], rules: Sequence[Rule] = ()) -> Verdict:
-    """PASS, FAIL or INVALID."""
+    """PASS, FAIL or INVALID.
+
+    Limits on latency alone would pass a server that answers most requests with an error, and quickly: so
+    where no rule is about failures, 1 % of them is the limit.
+    """
+    silent = rules and not any(rule.figure in ABOUT_FAILURES for rule in rules)
+    if silent and not judge(IMPLIED, record)[0]["ok"]:
+        rules = (*rules, *IMPLIED)
     slo = judge(rules, record)
     limited = saturation(record, rules)
     if rules:
@@ -77,6 +86,10 @@ def verdict(record: Mapping[str, Any], rules: Sequence[Rule] = ()) -> Verdict:
         missed = bool(record["failed"] or not record["requests"])
         words, blame = _failures(record), _of_server(record, limited=True) > 0
         kept = f"none of {record['requests']:,} requests failed"
+    if record.get("broken"):
+        return Verdict("FAIL", f"it was stopped: {record['broken']}", slo)
+    if record.get("warmup") and not record["requests"] + record["cut"] + record["unsent"]:
+        return Verdict("INVALID", "nothing was measured: make the test longer than its warm-up", slo)
     if not missed:
         more = f"client-limited: the server can do at least {said(record['goodput'], '/s')}"
         return Verdict("PASS", f"{kept}; {more}" if limited else kept, slo)
