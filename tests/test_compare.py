@@ -124,13 +124,14 @@ def test_it_says_what_it_will_send_and_then_what_came_of_it(site: str, tmp_path:
     done = fetch(
         urls, "--engines", "asyncio,sequential", "--blocks", "6", "--seed", "7", *outputs(page, data, words)
     )
-    assert done.returncode == 0, done.stderr
+    record = json.loads(data.read_text())
+    # One A/A in twenty to thirty differs by chance, more of them where other tests run: that is `invalid`, 3.
+    assert done.returncode == (3 if record["verdict"] == "invalid" else 0), done.stderr
     host = site.removeprefix("http://")
     # 3 arms x 6 blocks x (30 + 8 of warm-up), and 1 + 20 of the probe; each may be tried thrice
     assert "3 arms (asyncio, sequential, asyncio again) x 6 blocks x 30 URLs" in done.stderr
     assert f"705 requests; {host} gets at most 2,115, retries included" in done.stderr
     assert "seed 7" in done.stderr
-    record = json.loads(data.read_text())
     assert record["seed"] == 7
     assert set(record["engines"]) == {"asyncio", "sequential"}
     for one in record["engines"].values():
@@ -156,10 +157,10 @@ def outputs(*paths: Path) -> list[str]:
 def test_json_is_one_object_and_failed_urls_are_told(site: str, free_port: int, tmp_path: Path) -> None:
     urls = listed(tmp_path, f"{site}/bytes/10", f"http://127.0.0.1:{free_port}/", "http://a..b/")
     done = fetch(urls, "--engines", "asyncio,threads", "--blocks", "6", "--json", "-q")
-    assert done.returncode == 1, done.stderr
     assert done.stderr == ""
     record = json.loads(done.stdout)
     assert record["verdict"] in {"ok", "invalid"}
+    assert done.returncode == (3 if record["verdict"] == "invalid" else 1), done.stderr
     for one in record["engines"].values():
         assert (one["ok"], one["failed"]) == (1, 2)
         assert one["errors"] == {"connect_refused": 6, "invalid_url": 6}
@@ -182,7 +183,7 @@ def test_it_reads_a_pipe_and_repeats_the_list(site: str) -> None:
     done = subprocess.run(
         words, input=f"{site}/bytes/5\r\n\n# no\n", capture_output=True, text=True, timeout=30
     )
-    assert done.returncode in (0, 3), done.stderr  # 3: on a busy machine it may differ from itself
+    assert done.returncode in (0, 3), done.stderr  # 3: it may differ from itself by chance
     assert "x 40 URLs" in done.stderr
     if done.returncode == 0:
         assert done.stdout.splitlines()[-1].startswith("asyncio alone was measured")
@@ -273,7 +274,8 @@ def test_a_lap_runs_nothing_that_lies_in_the_working_directory(site: str, tmp_pa
         pytest.skip("the command is not installed beside this Python")
     words = [installed, "compare", f"{site}/bytes/9", "--engines", "asyncio,threads", "--blocks", "6", "-q"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=50)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode in (0, 3), done.stderr  # 3: it may differ from itself by chance
+    assert "taken in" not in done.stderr
 
 
 def test_a_limit_per_host_is_named_as_what_held_all_back(site: str) -> None:
