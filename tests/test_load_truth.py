@@ -603,3 +603,10 @@ def test_what_must_not_be_loaded_is_refused_before_the_first_request(target, sai
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_too_few_slots_are_no_fault_of_the_server():
+    with faulty(delay=0.2) as server:
+        run = load(server.url, "--rate", 60, "-c", 4, "-d", 2, "--slo", "p90<600ms")
+    assert run.record["verdict"] == "INVALID"
+    assert "all 4 slots were busy" in run.record["why"]

@@ -46,9 +46,10 @@ def run(
     with Crew(plan) as crew:
         before = server() if server else None
         for snapshot in crew:
-            sums.add(snapshot["worker"], snapshot)
-            if told is not None:
-                told(sums, snapshot)
+            if snapshot is not None:
+                sums.add(snapshot["worker"], snapshot)
+                if told is not None:
+                    told(sums, snapshot)
             if not why and (why := "it was stopped by hand" if stopped() else (burst := broken(sums))):
                 crew.stop()
         after = server() if server else None

@@ -19,7 +19,8 @@ from fetcher.loadtest.plan import Plan, task
 WORDS: Final = menu.command("fetcher.loadtest")
 READY: Final = 30.0  # seconds that a worker may take to be ready
 AHEAD: Final = 0.15  # seconds between "all are ready" and the start: each must have heard of it
-PATIENCE: Final = 8.0  # seconds beyond the end in which a worker must have told its last line
+GLANCE: Final = 0.5  # seconds between two looks whether the test is to be stopped
+PATIENCE: Final = 8.0  # seconds in which some worker must have said something: each does once a second
 LEAVE: Final = 3.0
 
 
@@ -38,7 +39,8 @@ class Crew:
             for worker in range(self.plan.load.workers):
                 self._begin(worker)
             for _ in self.children:
-                self._next(READY)
+                if self._next(READY) is None:
+                    raise LocalFault("a worker of the load test did not start")
         except BaseException:
             self.close()
             raise
@@ -49,13 +51,21 @@ class Crew:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        """One snapshot after the other, of any worker; ends when all have told their last."""
+    def __iter__(self) -> Iterator[dict[str, Any] | None]:
+        """One snapshot after the other, of any worker; None where for a while none has come.
+
+        Ends when all have told their last. Raises LocalFault for one that says nothing any more.
+        """
         left = set(range(len(self.children)))
+        heard = time.monotonic()
         while left:
-            found = self._next(self.plan.seconds + PATIENCE if self.plan.seconds else None)
-            if found.get("last"):
-                left.discard(found["worker"])
+            found = self._next(GLANCE)
+            if found is not None:
+                heard = time.monotonic()
+                if found.get("last"):
+                    left.discard(found["worker"])
+            elif time.monotonic() - heard > PATIENCE:
+                raise LocalFault("a worker of the load test says nothing any more")
             yield found
 
     def stop(self) -> None:
@@ -97,11 +107,11 @@ class Crew:
                 self._lines.put((worker, line))
         self._lines.put((worker, b""))
 
-    def _next(self, patience: float | None) -> dict[str, Any]:
+    def _next(self, patience: float) -> dict[str, Any] | None:
         try:
             worker, line = self._lines.get(timeout=patience)
         except queue.Empty:
-            raise LocalFault("a worker of the load test says nothing any more") from None
+            return None
         if line:
             found: dict[str, Any] = json.loads(line)
             return found

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from fetcher.loadtest.figures import CENSORED
-from fetcher.loadtest.notes import notes
+from fetcher.loadtest.notes import full, notes
 from fetcher.loadtest.slo import COMPARE, SPEEDS, Rule, judge, parse, said
 from fetcher.loadtest.sums import BUSY, Sum
 
@@ -58,6 +58,8 @@ def saturation(record: Mapping[str, Any], rules: Sequence[Rule] = ()) -> list[st
     if most is not None and late > LATE * most and (_limits(rules) or late > TURN):
         against = "the limit is" if rules and _limits(rules) else "the response took"
         found.append(f"it sent late ({name} of lateness {said(late, 's')}; {against} {said(most, 's')})")
+    if (slots := full(record)) and any(_waited_here(rule, record) for rule in rules):
+        found.append(slots)
     if short := record["errors"].get("local_fd_limit", 0):
         found.append(f"it had no descriptor left for {short:,} requests (ulimit -n)")
     if short := record.get("no_port", 0):
@@ -104,6 +106,14 @@ def broken(sums: Sum) -> str:
     if ok + failed < BURST_LEAST or failed <= BURST_SHARE * (ok + failed):
         return ""
     return f"{failed:,} of the {ok + failed:,} requests of the last {BURST_SECONDS} s failed"
+
+
+def _waited_here(rule: Rule, record: Mapping[str, Any]) -> bool:
+    """Whether a limit on the response is missed, and on the service kept: a slot was waited for."""
+    if rule.times != "response" or not rule.upper:
+        return False
+    response, service = judge((rule, rule._replace(times="service")), record)
+    return not response["ok"] and bool(service["ok"])
 
 
 def _limits(rules: Sequence[Rule]) -> list[float]:
