@@ -230,14 +230,14 @@ def test_links_that_leave_are_asked_once_and_never_followed() -> None:
 
 def test_sitemaps_and_what_they_list() -> None:
     listed = Listed([f"{HOME}a", "http://other.test/", "http://["], False, 0, False)
-    index = Listed([f"{HOME}one.xml", f"{HOME}index.xml"], True, 0, False)
+    index = Listed([f"{HOME}one.xml", f"{HOME}index.xml", "http://away.test/two.xml"], True, 0, False)
     table = {HOME: page(), f"{HOME}index.xml": index, f"{HOME}one.xml": listed, f"{HOME}a": page()}
     world = World(table)
     world.frontier.sitemaps(f"{HOME}robots.txt", ["/index.xml"])  # type: ignore[misc]
     world.frontier.sitemaps("http://elsewhere.test/robots.txt", ["/no.xml"])  # type: ignore[misc]
     world.run(width=1)
     assert world.asked == [HOME, f"{HOME}index.xml", f"{HOME}one.xml", f"{HOME}a"]
-    assert world.reasons == {"scope": 1}
+    assert world.reasons == {"scope": 2}
 
 
 def test_an_endless_calendar_ends_and_a_page_of_nofollow_leads_nowhere() -> None:

@@ -165,6 +165,10 @@ class Following:
                 wire = urls.join(request.wire, text)
                 if not listed.is_index:
                     self.judging.judge(wire, "page", Place(request.row, 1))
+                elif urls.origin(wire) != urls.origin(request.wire) and not self.judging.hosts.is_inside(
+                    wire
+                ):
+                    self.judging.withhold(wire, "scope", request.row)
                 elif nested < NESTED:
                     self.judging.judge(wire, "sitemap", Place(request.row, 0, nested + 1))
         if listed.cut:
