@@ -42,9 +42,7 @@ LAYERS = [
 LEVEL = {room: depth for depth, line in enumerate(reversed(LAYERS)) for room in line.split()}
 MENUS = ("engines", "feeds", "findings", "readers", "sinks", "sources")
 LINES = 220
-LONGER: dict[str, str] = {  # module -> why it is longer
-    "fetcher.engines._connection": "one urllib3 class: its sending listens, and both share its state",
-}
+LONGER: dict[str, str] = {}  # module -> why it is longer
 ENGINES_NEED = ["aiohttp", "requests", "urllib3", "pyarrow", "tenacity", "jinja2", "selectolax", "ada_url"]
 HEAVY = [*ENGINES_NEED, "asyncio", "rich", "typer"]
 

@@ -1,27 +1,19 @@
-"""The urllib3 connection of the requests engines, with our resolver, clock and reader on its socket."""
+"""The urllib3 connection of the requests engines: how one comes to be, through a proxy or TLS, and serves."""
 
 from __future__ import annotations
 
 import http.client
 import socket
-import ssl
-import threading
 import time
-from typing import Any, Final
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.util.wait import wait_for_socket
 
+from fetcher.engines import _transfer as transfer
 from fetcher.engines._faults import kind_of
 from fetcher.engines._network import Attempt
 from fetcher.errors import Fault
 from fetcher.framing import Reader
-
-PIECE: Final = 1 << 16
-LOCAL: Final = threading.local()
-CLOSED: Final = (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError)
-BLOCKED: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Ended:
@@ -67,7 +59,7 @@ class Wired(HTTPConnection):
             self.putheader(name, value)
         self.endheaders(request.data)
         while not exchange.done:
-            self._take(self._receive())
+            transfer.take(self.attempt, self._receive())
         http.client.HTTPConnection.getresponse(self)  # its bookkeeping: ready for the next request
 
     @property
@@ -127,75 +119,15 @@ class Wired(HTTPConnection):
         if not 200 <= reader.head.status < 300:
             raise Fault("proxy_error", f"the proxy answered {reader.head.status} to CONNECT {host}")
 
-    # Bytes.
-
     def send(self, data: object) -> None:
-        """Send all, unless the answer makes it vain; what has come meanwhile is in the exchange.
-
-        That the peer takes no more is not raised: an answer, or a TLS alert, may be waiting to be read.
-        """
+        """Send all, unless the answer makes it vain."""
         assert isinstance(data, bytes | bytearray)
         assert self.sock is not None
-        view = memoryview(data)
-        self.sock.settimeout(0)
-        while view and not self._answered:
-            write = True
-            try:
-                view = view[self.sock.send(view) :]
-            except ssl.SSLWantReadError:
-                write = False
-            except BLOCKED:
-                pass
-            except CLOSED:
-                break
-            if view and wait_for_socket(self.sock, read=True, write=write, timeout=self.attempt.left()):
-                self._listen()
-        self.unsent = self.unsent or len(view) > 0
-
-    @property
-    def _answered(self) -> bool:
-        """Whether the rest of the request need not be sent (RFC 9112 9.5); 100 and 102 are no answer."""
-        exchange = self.attempt.exchange
-        head = exchange.reader.head
-        return exchange.done or (head is not None and head.status >= 300)
-
-    def _listen(self) -> None:
-        """Take what there is, without waiting: maybe nothing, or only what is between the TLS layers."""
-        assert self.sock is not None
-        exchange, buffer = self.attempt.exchange, _buffer()
-        while exchange.phase == "sent" and not exchange.done:
-            self.attempt.left()
-            try:
-                size = self.sock.recv_into(buffer)
-            except BLOCKED:
-                return
-            self._take(bytes(buffer[:size]))
-
-    def _take(self, data: bytes) -> None:
-        if data:
-            more = self.attempt.exchange.feed(data)
-            if more is not None:
-                for _ in more:
-                    self.attempt.left()
-        else:
-            self.attempt.exchange.eof()
+        self.unsent = transfer.send(self.sock, self.attempt, data) > 0 or self.unsent
 
     def _receive(self) -> bytes:
-        """What has come, waited for."""
-        buffer = _buffer()
-        size = self._patiently("recv_into", buffer)
-        return bytes(buffer[:size])
-
-    def _patiently(self, call: str, *args: object) -> Any:
-        """What this method of the socket gives, waited for in slices."""
         assert self.sock is not None
-        while True:
-            self.sock.settimeout(self.attempt.left())
-            try:
-                return getattr(self.sock, call)(*args)
-            except TimeoutError as error:
-                if error.errno:  # the system's own, not that of this slice
-                    raise
+        return transfer.receive(self.sock, self.attempt)
 
 
 class WiredTLS(Wired, HTTPSConnection):
@@ -213,16 +145,8 @@ class WiredTLS(Wired, HTTPSConnection):
             do_handshake_on_connect=False,
             suppress_ragged_eofs=False,
         )
-        self._patiently("do_handshake")
+        transfer.patiently(self.sock, self.attempt, "do_handshake")
         self.attempt.exchange.tls = time.monotonic() - began
-
-
-def _buffer() -> memoryview:
-    """Where this thread receives: a new buffer for each piece, cut to its size, leaves holes in the heap."""
-    buffer: memoryview | None = getattr(LOCAL, "buffer", None)
-    if buffer is None:
-        buffer = LOCAL.buffer = memoryview(bytearray(PIECE))
-    return buffer
 
 
 class Pool(HTTPConnectionPool):
