@@ -1,4 +1,4 @@
-"""The options of a run as JSON, for a process of ours that is told them by a pipe."""
+"""Options and requests as JSON, for a process of ours that is told them by a pipe."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fetcher import headers
-from fetcher.model import Options, check
+from fetcher.model import Options, Request, check
 
 
 def options_record(options: Options) -> dict[str, Any]:
@@ -28,3 +28,20 @@ def options_of(record: dict[str, Any]) -> Options:
     check(options)
     headers.check(options)
     return options
+
+
+def request_record(request: Request, options: Options) -> str | dict[str, Any]:
+    """What a caller asks for: a URL, or more where it differs from what the options say."""
+    if not request.own and request.data is options.data and request.method == options.method:
+        return request.url
+    data = None if request.data is None else request.data.decode("latin-1")
+    return {"url": request.url, "method": request.method, "headers": list(request.own), "data": data}
+
+
+def request_of(record: str | dict[str, Any]) -> str | Request:
+    """What `request_record` wrote down, as `feeds.rows` takes it."""
+    if isinstance(record, str):
+        return record
+    data = None if record["data"] is None else record["data"].encode("latin-1")
+    pairs = tuple((name, value) for name, value in record["headers"])
+    return Request(record["url"], method=record["method"], headers=pairs, data=data)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import Counter
 
 import pytest
+import werkzeug
+from pytest_httpserver import HTTPServer
 
 import fetcher
 from fetcher import engines, menu
@@ -139,6 +142,21 @@ def test_requests_may_carry_their_own_method_and_body(site: str) -> None:
     assert result.ok
     assert result.request.url == request.url
     assert list(fetcher.fetch([request, request]))[1].attempts == 1  # the caller's own is left as it was
+
+
+def test_a_load_test_sends_each_request_as_it_is(httpserver: HTTPServer) -> None:
+    seen = Counter[tuple[str, bytes, str | None]]()
+
+    def answer(request: werkzeug.Request) -> werkzeug.Response:
+        seen[request.method, request.get_data(), request.headers.get("X-Own")] += 1
+        return werkzeug.Response("ok")
+
+    httpserver.expect_request("/").respond_with_handler(answer)
+    url = httpserver.url_for("/")
+    posted = fetcher.Request(url, method="POST", data=b"a\xff", headers=(("X-Own", "1"),))
+    record = fetcher.load([url, posted, fetcher.Request(url, method="DELETE")], count=9)
+    assert (record["ok"], record["targets"]) == (9, 3)
+    assert seen == {("GET", b"", None): 3, ("POST", b"a\xff", "1"): 3, ("DELETE", b"", None): 3}
 
 
 def test_redirects_retries_and_attempts_are_counted(engine: str, site: str) -> None:

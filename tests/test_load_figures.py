@@ -341,6 +341,42 @@ def test_one_that_the_end_cancelled_is_cut_whoever_hears_of_it():
     assert sum(row["started"] for row in found["per_second"]) == 1
 
 
+def test_what_the_warm_up_began_counts_where_it_ended_and_in_no_time():
+    found = measured(
+        [
+            (OK, -0.6, -0.5, 0.25),  # 0.25 s of it lie behind the warm-up
+            (WRONG, -0.5, -0.5, 1.5),
+            (HUNG, -9.0, -9.0, 1.75),
+            (OK, 0.5, 0.5, 0.75),
+        ],
+        end=2.0,
+        targets=[URL, "b"],
+    )
+    assert (found["requests"], found["ok"], found["failed"]) == (4, 2, 2)
+    assert (found["carried"], found["carried_seconds"]) == (3, pytest.approx(0.25 + 1.5 + 1.75))
+    assert (found["rate"], found["goodput"]) == (2.0, 1.0)
+    assert found["statuses"] == {"200": 2, "500": 1}
+    assert found["errors"] == {"read_timeout": 1}
+    assert [row["in_flight"] for row in found["per_second"]] == [2, 0]
+    for name in ("service", "response"):
+        assert (found[name]["max"], found[name]["bounds"]) == (0.25, [])
+    assert found["failed_service"]["max"] is None
+    assert [(one["ok"], one["failed"], one["p50"]) for one in found["by_target"]] == [(2, 2, 0.25)]
+
+
+def test_those_hung_that_took_far_longer_than_any_that_ended():
+    ended = [(OK, 0.0, 0.0, 0.7), (WRONG, 0.0, 0.0, 0.8)]
+
+    def hung(*ages):
+        return measured([*ended, *((None, 9.0 - age, 9.0 - age, 9.0) for age in ages)])["hung"]
+
+    assert hung(0.5, 1.5) == 0, "twice as long is not out of the ordinary"
+    assert hung(0.5, 1.7, 5.0) == 2
+    ended = [(OK, 0.0, 0.0, 0.001)]
+    assert hung(0.9) == 0, "a second is none too long for anything"
+    assert measured([(None, 0.0, None, 9.0)])["hung"] == 0, "it was never sent"
+
+
 def test_a_worker_s_cpu_and_what_it_has_in_flight():
     sums = Sum(2)
     for second in range(-1, 6):

@@ -128,6 +128,31 @@ def test_rules_are_judged():
     }
 
 
+def test_what_hung_until_the_end_may_be_an_error_and_so_fails_closed():
+    record = record_of(hung=3)
+    assert record["hung"] == 3
+    assert judged("errors<0.1%,errors<1%,failed=0,failed<4,failed<3", record) == {
+        "errors<0.1%": False,  # 3 of 2,003 may fail yet
+        "errors<1%": True,
+        "failed=0": False,
+        "failed<4": True,
+        "failed<3": False,
+    }
+    (one,) = judge(parse("errors<0.1%"), record)
+    assert (one["value"], one["bound"], one["note"]) == (
+        0.0,
+        True,
+        "3 more hung until the test ended, and that fails",
+    )
+    conclude(record, parse("p50<50ms,errors<0.1%"))
+    assert record["verdict"] == "FAIL"
+    conclude(record)
+    assert (record["verdict"], record["why"]) == (
+        "FAIL",
+        "3 requests hung: they had no answer when the test ended",
+    )
+
+
 def test_a_percentile_that_the_record_does_not_list_is_taken_from_its_histogram():
     record = record_of(takes=lambda due: 0.5 if due % 1 > 0.985 else 0.01)  # 1 in 100
     record2 = record_of(takes=lambda due: 0.5 if due % 1 > 0.975 else 0.01)  # 2 in 100

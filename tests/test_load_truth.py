@@ -438,6 +438,28 @@ def test_the_warm_up_is_not_measured():
 
 
 @again
+def test_what_the_warm_up_began_is_not_lost_to_the_rate():
+    with faulty(delay=0.4) as server:
+        run = load(server.url, "-c", 8, "-d", 2.6, "--warmup", 0.6)  # they end at 0.4, 0.8, ... 2.4
+        record, truth = run.record, server.truth()
+    begins = truth.requests[0].arrived + 0.6
+    measured = sum(one.answered is not None and one.answered > begins for one in truth.requests)
+    if (record["requests"], measured, record["carried"]) != (40, 40, 8):
+        raise Noise("the machine was too slow for the beat of it")
+    near(record["rate"], 20.0, what="rate")
+    near(record["service"]["p50"], 0.4, what="p50")
+
+
+def test_what_hangs_is_no_pass_for_a_limit_on_errors():
+    with faulty(delay=0.002, hang=50) as server:
+        run = load(server.url, "--rate", 100, "-d", 3, "--slo", "p50<900ms,errors<0.1%")
+    assert (run.record["failed"], run.record["errors"]) == (0, {})
+    assert run.record["hung"] >= 3
+    assert run.record["verdict"] == "FAIL"
+    assert "more hung until the test ended" in run.record["why"]
+
+
+@again
 def test_stages_ramp_from_nothing():
     with faulty() as server:
         record = load(server.url, "--stages", "1s:200,1s:200").record

@@ -23,7 +23,7 @@ ORDERS: Final = ("in-order", "shuffle", "weighted")
 
 
 class Meter(Protocol):
-    """What hears of every answer; see `loadtest.meter`."""
+    """What hears of every answer after the warm-up; see `loadtest.meter`."""
 
     def add(self, result: Result, due: float, started: float, finished: float, lateness: float) -> None:
         """One answer."""
@@ -54,7 +54,7 @@ class Arrivals:
         self.start = start
         self.begun = self.ended = 0
         self.opened = 0  # connections, those of the warm-up too
-        self._measured = start + measured  # what was due before is of the warm-up
+        self._measured = start + measured  # what ended before is of the warm-up
         self._offsets = offsets
         self._next = next(offsets, None) if offsets is not None else None
         self._left = count or -1
@@ -111,12 +111,12 @@ class Arrivals:
         if self.begun - self.ended >= self._width:
             self._free_at = now
         self.ended += 1
-        if request.due >= self._measured:
-            if result.error == "cancelled":
-                self.meter.cut(request.due, request.began, now)
-            else:
-                finished = request.began + result.elapsed
-                self.meter.add(result, request.due, request.began, finished, request.lateness)
+        if now < self._measured:
+            pass
+        elif result.error == "cancelled":
+            self.meter.cut(request.due, request.began, now)
+        elif (finished := request.began + result.elapsed) >= self._measured:
+            self.meter.add(result, request.due, request.began, finished, request.lateness)
         if result.error is None and not request.hops:  # no engine touches it any more
             request.began, request.attempts, request.tries = -1.0, 0, 0
             self._spare[request.row].append(request)
@@ -126,7 +126,7 @@ class Arrivals:
         """Count what was due by then and never started, as waiting still."""
         found = 0
         while self._left and self._next is not None and (due := self.start + self._next) < end:
-            if due >= self._measured:
+            if end > self._measured:
                 self.meter.cut(due, None, end)
                 found += 1
             self._next = next(self._offsets, None) if self._offsets is not None else None

@@ -17,11 +17,10 @@ from fetcher.engines import Engine
 from fetcher.errors import FetchError, LocalFault
 from fetcher.feeds.arrivals import Arrivals
 from fetcher.loadtest.meter import Meter
-from fetcher.loadtest.plan import Load, read, requests
+from fetcher.loadtest.plan import Load, read
 from fetcher.loadtest.schedule import schedule
 from fetcher.model import Options, Request, Result
 from fetcher.outbox import Outbox
-from fetcher.pump import Piece
 from fetcher.usage import own
 
 EVERY: Final = 1.0  # seconds between two snapshots
@@ -58,14 +57,13 @@ class Clocked:
 class Worker:
     """The test of one process, from the task to its last line."""
 
-    def __init__(self, given: dict[str, Any], load: Load, options: Options) -> None:
+    def __init__(self, given: dict[str, Any], targets: list[Request], load: Load, options: Options) -> None:
         self.load = load
         self.options = options
         self.worker = given["worker"]
         self.module = engines.pick(given["engine"])
         options.concurrency = given["concurrency"]
-        pieces: list[Piece] = [("", url) for url in given["targets"]]
-        self.targets = requests(pieces, options, load)
+        self.targets = targets
         self.outbox = Outbox(queued=False)
         self.lines: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
 

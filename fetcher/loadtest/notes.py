@@ -49,11 +49,12 @@ def contradiction(record: Mapping[str, Any]) -> str:
     sampled, mean = record.get("in_flight"), record["service"]["mean"]
     if sampled is None or mean is None or record["seconds"] < 2:
         return ""
-    gone = record["requests"] + record["cut"]
+    gone = record["requests"] - record.get("carried", 0) + record["cut"]
     failed, failed_mean = record["failed"], record["failed_service"]["mean"] or 0.0
     kept = sum(times for kind, times in record["errors"].items() if kind in CENSORED)
     apart = failed - kept  # their times are in a figure of their own
-    expected = ((gone - apart) * mean + apart * failed_mean) / record["seconds"]
+    known = (gone - apart) * mean + apart * failed_mean + record.get("carried_seconds", 0.0)
+    expected = known / record["seconds"]
     off = abs(sampled["mean"] - expected)
     if off <= max(APART * expected, ERRORS * sampled["error"], 1.0):
         return ""

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from fetcher import engines, urls
+from fetcher import engines
 from fetcher.addresses import local
 from fetcher.descriptors import fit
 from fetcher.errors import UsageError
 from fetcher.feeds.arrivals import ORDERS
 from fetcher.feeds.rows import Rows
-from fetcher.handover import options_of, options_record
+from fetcher.handover import options_of, options_record, request_of, request_record
 from fetcher.model import Options, Request
 from fetcher.pump import Piece, Ready
 
@@ -48,7 +48,7 @@ class Plan:
     options: Options
     engine: str
     concurrency: int  # of each worker
-    targets: list[str] = field(default_factory=list)
+    targets: list[Request] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -73,7 +73,7 @@ def planned(pieces: Iterable[Piece], options: Options, load: Load, engine: str =
     load.workers = min(load.workers, load.count or load.workers)
     options.private_only = True
     options.max_redirects = (options.max_redirects or 10) if load.follow else 0
-    targets = [request.url for request in requests(pieces, options, load)]
+    targets = list(requests(pieces, options, load))
     is_open = bool(load.rate or load.stages)
     width = options.concurrency or (OPEN if is_open and module.CONCURRENCY > 1 else module.CONCURRENCY)
     each = max(-(-width // load.workers), 1)
@@ -141,10 +141,8 @@ def requests(pieces: Iterable[Piece], options: Options, load: Load) -> list[Requ
         if not load.keep_alive:
             item.headers = (*item.headers, ("Connection", "close"))
             item.fresh = True
-        if item.login or item.own or item.data is not options.data or item.method != options.method:
-            raise UsageError(
-                f"{item.url}: a target is a URL without a password: give --auth, -H, -X and --data instead"
-            )
+        if item.login:
+            raise UsageError(f"{item.url}: a target is a URL without a password: give --auth instead")
         _private(item, options)
         found.append(item)
     if not found:
@@ -176,7 +174,7 @@ def task(plan: Plan, worker: int) -> dict[str, Any]:
         "worker": worker,
         "engine": plan.engine,
         "concurrency": plan.concurrency,
-        "targets": plan.targets,
+        "targets": [request_record(target, plan.options) for target in plan.targets],
         "load": load,
         "options": options_record(plan.options),
     }
@@ -186,10 +184,11 @@ def _share(count: int, worker: int, workers: int) -> int:
     return (count + workers - 1 - worker) // workers
 
 
-def read(given: dict[str, Any]) -> tuple[Load, Options]:
+def read(given: dict[str, Any]) -> tuple[list[Request], Load, Options]:
     """What `task` wrote down."""
     given["load"]["stages"] = tuple((seconds, rate) for seconds, rate in given["load"]["stages"])
-    return Load(**given["load"]), options_of(given["options"])
+    load, options = Load(**given["load"]), options_of(given["options"])
+    return requests([("", request_of(target)) for target in given["targets"]], options, load), load, options
 
 
 def told(plan: Plan) -> str:
@@ -204,11 +203,12 @@ def told(plan: Plan) -> str:
     much = f"{load.count:,} requests" if load.count else f"{load.duration:g} s"
     if load.rate and load.duration:
         much += f", some {load.rate * load.duration:,.0f} requests"
-    hosts = sorted({urls.origin(target) for target in plan.targets})
+    hosts = sorted({target.origin for target in plan.targets})
+    methods = " ".join(sorted({target.method for target in plan.targets}))
     shown = ", ".join(hosts[:5]) + (f" and {len(hosts) - 5} more" if len(hosts) > 5 else "")
     return "\n".join(
         [
-            f"{plan.options.method} {len(plan.targets):,} target{'s' * (len(plan.targets) > 1)} at {shown}",
+            f"{methods} {len(plan.targets):,} target{'s' * (len(plan.targets) > 1)} at {shown}",
             f"{how}; {much}" + (f", of which {load.warmup:g} s warm-up" if load.warmup else ""),
             (
                 f"engine {plan.engine}, {load.workers} process{'es' * (load.workers > 1)}, "

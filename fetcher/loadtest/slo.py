@@ -85,8 +85,8 @@ def measured(rule: Rule, record: Mapping[str, Any]) -> tuple[float | None, bool]
             return found[rule.figure], rule.figure in found["bounds"]
         return percentile(record["histogram"][rule.times], rule.percent or 0.0)
     if rule.figure == "errors":
-        return (record["failed"] / record["requests"] if record["requests"] else None), False
-    return record[rule.figure], False
+        return (record["failed"] / record["requests"] if record["requests"] else None), bool(_hung(record))
+    return record[rule.figure], rule.figure == "failed" and bool(_hung(record))
 
 
 def said(value: float | None, unit: str, *, bound: bool = False) -> str:
@@ -115,12 +115,18 @@ def _judged(rule: Rule, record: Mapping[str, Any]) -> dict[str, Any]:
         # Though what was cut off had never ended, the limit may hold: then nothing is in doubt.
         most = at_most(record["histogram"][rule.times], rule.percent)
         bound = most is None or not COMPARE[rule.op](most, rule.limit)
+    elif bound and held and rule.figure in ("errors", "failed"):  # though all that hung had failed
+        hung = _hung(record)
+        most = (record["failed"] + hung) / ((record["requests"] + hung) if rule.figure == "errors" else 1)
+        bound = not COMPARE[rule.op](most, rule.limit)
     ok = held and not (bound and rule.op[0] != ">")
     note = ""
     if few and value is not None:
         note = f"too few requests for {rule.figure}: the slowest one is judged"
     elif value is None:
         note = "too few requests for it, and that fails"
+    elif bound and not ok and held and rule.figure in ("errors", "failed"):
+        note = f"{_hung(record):,} more hung until the test ended, and that fails"
     elif bound and not ok and not (rule.upper and not COMPARE[rule.op](value, rule.limit)):
         note = "only known to be at least that, and that fails"
     elif not ok and rule.figure in SPEEDS and rule.op[0] == ">":
@@ -136,6 +142,12 @@ def _judged(rule: Rule, record: Mapping[str, Any]) -> dict[str, Any]:
         "unit": rule.unit,
         "note": note,
     }
+
+
+def _hung(record: Mapping[str, Any]) -> int:
+    """Requests that took far longer than any that ended, and had no answer when the test did."""
+    found: int = record.get("hung", 0)
+    return found
 
 
 def _rule(text: str, where: str) -> Rule:

@@ -14,7 +14,8 @@ from fetcher.loadtest.schedule import Schedule
 from fetcher.loadtest.series import Series
 
 BUSY: Final = 0.85  # of one core, above which a worker is its own limit
-TOTALS: Final = ("wire", "decoded", "opened", "no_port")
+TOTALS: Final = ("wire", "decoded", "opened", "no_port", "carried", "carried_seconds")
+HUNG: Final = (1.0, 2.0)  # seconds, and times the slowest that ended: what was cut off later than both hung
 NOTHING: Final = Histogram()
 
 
@@ -56,7 +57,7 @@ class Sum:
         self.statuses: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         self.totals: Counter[str] = Counter()
-        self.failed, self.lateness = Histogram(), Histogram()
+        self.failed, self.lateness, self.ages = Histogram(), Histogram(), Histogram()
         self.targets: dict[str, tuple[Counter[str], Histogram, Histogram]] = {}
         self._schedule = schedule
         self._warmup = warmup
@@ -74,7 +75,8 @@ class Sum:
         self.statuses.update(told["statuses"])
         self.errors.update(told["errors"])
         self.totals.update({name: told[name] for name in TOTALS})
-        for name, into in (("failed_service", self.failed), ("lateness", self.lateness)):
+        apart = {"failed_service": self.failed, "lateness": self.lateness, "cut_ages": self.ages}
+        for name, into in apart.items():
             if name in told:
                 into.merge(Histogram.from_record(told[name]))
         for url, (ok, failed, response, cut) in told["targets"].items():
@@ -105,6 +107,9 @@ class Sum:
             "seconds": seconds,
             "requests": requests,
             **{name: counts[name] for name in ("ok", "failed", "cut", "unsent")},
+            "hung": self._hung(),
+            "carried": totals["carried"],
+            "carried_seconds": float(totals["carried_seconds"]),
             "rate": requests * per,
             "goodput": counts["ok"] * per,
             "asked": self.asked(seconds) * per if self._schedule else None,
@@ -140,6 +145,12 @@ class Sum:
             parts = [merged(one.times("response", "response_cut") for one in part) for part in joined(whole)]
             found["p99_interval"] = of_percentile(parts, 99, seed)
         return found
+
+    def _hung(self) -> int:
+        """Of those that were cut off: how many had taken far longer than any that ended."""
+        least, times = HUNG
+        limit = max(least, times * max(self.series.total["service"].max, self.failed.max))
+        return sum(count for age, count in self.ages.values() if age > limit)
 
     def _client(self) -> dict[str, Any]:
         """How busy the busiest worker was: its share of one core, and the share of seconds it was full."""

@@ -85,7 +85,7 @@ def verdict(record: Mapping[str, Any], rules: Sequence[Rule] = ()) -> Verdict:
         blame = any(_servers_own(rule, one, record) for rule, one in misses)
         kept = "the limit was kept" if len(rules) == 1 else f"all {len(rules)} limits were kept"
     else:
-        missed = bool(record["failed"] or not record["requests"])
+        missed = bool(record["failed"] or record.get("hung") or not record["requests"])
         words, blame = _failures(record), _of_server(record, limited=True) > 0
         kept = f"none of {record['requests']:,} requests failed"
     if record.get("broken"):
@@ -157,8 +157,11 @@ def _missed(one: Mapping[str, Any]) -> str:
 def _failures(record: Mapping[str, Any]) -> str:
     """How many failed, and mostly of what."""
     failed, requests = record["failed"], record["requests"]
+    hung = record.get("hung", 0)
     if not requests:
         return "no request ended"
+    if not failed:
+        return f"{hung:,} requests hung: they had no answer when the test ended"
     kinds = dict(record["errors"])
     kinds |= {f"status {code}": times for code, times in record["statuses"].items() if int(code) >= 400}
     most = max(kinds, key=lambda kind: kinds[kind], default="")
