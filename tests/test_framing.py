@@ -683,3 +683,20 @@ WORDS = st.sampled_from(
 def test_whatever_comes(tail: bytes, start: bytes) -> None:
     every_way(start + tail)
     same_rule(start + tail)
+
+
+def test_a_head_that_is_remembered_says_the_same_again() -> None:
+    """Also where the request decides how the body ends, or the version does."""
+    closing = b"HTTP/1.1 200 OK\r\nServer: again\r\n\r\n"
+    for method in ("GET", "HEAD", "GET"):
+        bodiless, reader = method == "HEAD", Reader(method)
+        reader.feed(closing)
+        assert reader.done is bodiless
+        assert reader.head is not None
+        assert reader.head.close is not bodiless
+    heads = []
+    for body in (b"ab", b"cd"):
+        reader = Reader()
+        assert reader.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" + body) == [body]
+        heads.append(reader.head)
+    assert heads[0] is heads[1]

@@ -32,15 +32,12 @@ class Clocked:
     def __init__(self, engine: Engine, ring: Any) -> None:
         self._engine = engine
         self._ring = ring
+        self.submit, self.cancel = engine.submit, engine.cancel
 
     @property
     def width(self) -> int:
         """Of the engine."""
         return self._engine.width
-
-    def submit(self, request: Request) -> None:
-        """As the engine does."""
-        self._engine.submit(request)
 
     def wait(self, timeout: float) -> list[Result]:
         """As the engine does, but not beyond the next ring."""
@@ -48,10 +45,6 @@ class Clocked:
         results = self._engine.wait(min(timeout, left))
         self._ring(time.monotonic())
         return results
-
-    def cancel(self) -> None:
-        """As the engine does."""
-        self._engine.cancel()
 
 
 class Worker:
