@@ -11,7 +11,8 @@ from functools import cache
 from typing import Final
 
 from fetcher.errors import Fault
-from fetcher.head import HEAD, LINE, fields, show
+from fetcher.head import HEAD, LINE, fields
+from fetcher.lines import show
 
 SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,16}+)[ \t]*+(?:;[^\r\n\0]*+)?+\r\n")
 BEGUN: Final = re.compile(rb"[0-9A-Fa-f]{0,16}+|[0-9A-Fa-f]{1,16}+[ \t]*+(?:;[^\r\n\0]*+)?+\r?")

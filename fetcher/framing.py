@@ -12,7 +12,8 @@ from typing import Final
 
 from fetcher.chunks import Chunks
 from fetcher.errors import Fault
-from fetcher.head import FIELDS, HEAD, LINE, Head, fast, full, show, status_line
+from fetcher.head import FIELDS, HEAD, LINE, Head, fast, full, status_line
+from fetcher.lines import show
 
 __all__ = ["Head", "Reader"]
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final, cast
 
 from fetcher.errors import Fault
-from fetcher.lines import Pair, Start, field, start_line
+from fetcher.lines import Pair, Start, field, show, start_line
 
 # Below curl's limits (100 KiB, 300 KiB, 5,000 fields), so that no engine refuses what another takes.
 LINE: Final = 64 << 10  # bytes of one line, its folds and its end included
@@ -218,9 +218,3 @@ def _why(name: bytes, colon: bytes) -> str:
     if name[-1:] in (b" ", b"\t"):
         return "white space before the colon of a header field"  # RFC 9112 5.1
     return "a header field whose name is no token"
-
-
-def show(seen: bytes | bytearray | str) -> str:
-    """What was seen, short, and harmless in any terminal or log."""
-    text = seen[:60] if isinstance(seen, str) else seen[:60].decode("latin-1")
-    return ascii(text) + ("..." if len(seen) > 60 else "")

@@ -34,3 +34,9 @@ def field(line: bytes) -> tuple[str, Pair] | None:
     name, value = found.groups()
     pair = name.decode("latin-1"), value.rstrip(b" \t").decode("latin-1")
     return pair[0].lower(), pair
+
+
+def show(seen: bytes | bytearray | str) -> str:
+    """What was seen, short, and harmless in any terminal or log."""
+    text = seen[:60] if isinstance(seen, str) else seen[:60].decode("latin-1")
+    return ascii(text) + ("..." if len(seen) > 60 else "")

@@ -6,6 +6,27 @@ import sqlite3
 from typing import Final
 
 EXAMPLES: Final = 5  # URLs shown for each reason
+# Why a URL was found and not asked. The list is closed: whoever speaks of a reason takes it from here.
+REASONS: Final = {
+    "scope": "outside of the scope",
+    "scheme": "not http: mailto:, javascript: ...",
+    "invalid": "no URLs",
+    "excluded": "kept out by a pattern",
+    "robots": "forbidden by robots.txt",
+    "nofollow": "on pages that ask not to be followed",
+    "depth": "deeper than asked for",
+    "max-pages": "beyond the most pages that were allowed",
+    "assets": "images, scripts, style sheets ...",
+    "form": "where forms send to",
+    "sitemaps": "sitemaps beyond 10,000",
+    "cut": "pages or sitemaps with more URLs than are read",
+    "trap-repeat": "a trap: the same directories again and again",
+    "trap-chain": "a trap: endless pages of one form that lead to each other",
+    "trap-alike": "a trap: endless URLs that differ in their queries only",
+    "trap-needs": "a trap: files that need files that need files ...",
+    "trap-same": "a trap: on pages that say the same as ten others",
+    "trap-long": "a trap: URLs of over 2,083 characters or 20 directories",
+}
 
 
 class Refused:

@@ -61,7 +61,7 @@ def test_what_is_left_out_is_counted() -> None:
     assert "      ... and 32 more" in text  # of the failing budget
     assert f"      on 3 pages, such as {SITE}/page/0" in text
     assert f"      on {SITE}/page/0" in text
-    assert "  1,234 scope: lie outside of --scope, such as http://elsewhere.example/" in text
+    assert "  1,234 scope: outside of the scope (--scope), such as http://elsewhere.example/" in text
 
 
 def test_as_many_as_are_shown_need_no_more() -> None:

@@ -23,6 +23,7 @@ import pytest
 from fetcher import engines, menu
 from fetcher.cli import COMMANDS, options
 from fetcher.cli._settings import settings
+from fetcher.comparison.arms import installed
 from fetcher.errors import UsageError
 from tests.servers import hanging
 
@@ -48,17 +49,6 @@ def fetch(*words: object, stdin: bytes | None = None, cwd: Path | None = None, *
         env=clean() | env,
         check=False,
     )
-
-
-def installed() -> list[str]:
-    names = []
-    for name in menu.names(engines):
-        try:
-            engines.pick(name)
-            names.append(name)
-        except UsageError:
-            pass
-    return names
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 import pytest
 
 import fetcher
-from fetcher import engines, menu
+from fetcher.comparison.arms import installed
 from fetcher.errors import UsageError
 from tests.servers import nginx
 from tests.webs import Answer, html, moved, text, web
@@ -27,17 +27,6 @@ from tests.webs import Answer, html, moved, text, web
 FETCH = [sys.executable, "-m", "fetcher"]
 MANUAL = Path("/usr/share/doc/python3.11/html")
 PROLOGUE = '<?xml version="1.0" encoding="UTF-8"?>'
-
-
-def installed() -> list[str]:
-    names = []
-    for name in menu.names(engines):
-        try:
-            engines.pick(name)
-            names.append(name)
-        except UsageError:
-            pass
-    return names
 
 
 def fetch(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
@@ -167,7 +156,7 @@ def test_scope_depth_and_patterns() -> None:
             assert set(everything) - set(below) == {f"{site.url}else"}
             near, said, _ = crawl(start, "--depth", "1", "--exclude", r"\.pdf$")
             assert set(near) == {start, f"{start}a/", f"{site.url}else"}
-            assert "1 further away than --depth" in said.replace("\n    ", " ")
+            assert "1 deeper than asked for (--depth)" in said.replace("\n    ", " ")
             wide, _, _ = crawl(start, "--scope", "any", "--depth", "1")
             assert other.url in wide
 

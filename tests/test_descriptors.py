@@ -12,19 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fetcher import engines, menu
-from fetcher.errors import UsageError
-
-
-def installed() -> list[str]:
-    names = []
-    for name in menu.names(engines):
-        try:
-            engines.pick(name)
-        except UsageError:
-            continue
-        names.append(name)
-    return names
+from fetcher.comparison.arms import installed
 
 
 def fetch(listed: Path, soft: int, hard: int, engine: str, width: int) -> subprocess.CompletedProcess[bytes]:

@@ -17,8 +17,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from fetcher import engines, menu
-from fetcher.errors import UsageError
+from fetcher.comparison.arms import installed
 from fetcher.model import PARITY
 from tests.servers import _await_port, nginx
 
@@ -35,17 +34,6 @@ def _more() -> None:
 
 
 _more()
-
-
-def installed() -> list[str]:
-    names = []
-    for name in menu.names(engines):
-        try:
-            engines.pick(name)
-        except UsageError:
-            continue
-        names.append(name)
-    return names
 
 
 def records(tmp_path: Path, urls: list[str], engine: str, *words: str) -> list[dict[str, object]]:

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from fetcher.errors import UsageError
 from fetcher.media import TYPES
+from fetcher.refused import REASONS
 
 SIZES: Final[dict[str, float]] = {
     "": 1,
@@ -41,23 +42,6 @@ COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
     ">=": operator.ge,
     ">": operator.gt,
 }
-# Why a crawl leaves URLs out.
-REASONS: Final = (
-    *("scope", "excluded", "depth", "trap-repeat", "trap-chain", "trap-alike", "trap-long"),
-    *(
-        "trap-same",
-        "robots",
-        "nofollow",
-        "assets",
-        "form",
-        "max-pages",
-        "scheme",
-        "invalid",
-        "cut",
-        "sitemaps",
-        "trap-needs",
-    ),
-)
 EVERYTHING: Final = ("/**", "**")
 FORM: Final = 'write SUBJECT FIGURE OP LIMIT, as "html wire <= 150kB", or WHAT OP LIMIT, as "broken = 0"'
 _RULE: Final = re.compile(r"([A-Za-z_\s-]*?)\s*([<>=!~≤≥]+)\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fetcher.cli._crawl_words import REASONS
+from fetcher.cli._crawl_words import meant
 from fetcher.cli._sections import aligned, joined, linked_from, number, section, size, top, whole
 from fetcher.cli._summary import KEPT
 from fetcher.findings import Failure, amount, budget_name, budget_said, counted, failures
@@ -124,7 +124,7 @@ def _left_out(record: dict[str, Any]) -> list[str]:
     lines = []
     reasons = sorted(record["not_fetched"].items(), key=lambda pair: -pair[1])
     for reason, count in reasons:
-        why = f": {REASONS[reason]}" if reason in REASONS else ""
+        why = f": {meant(reason)}" if meant(reason) != reason else ""
         example = next(iter(record["left_out"].get(reason, ())), None)
         such = f", such as {whole(example)}" if example is not None else ""
         lines.append(f"  {count:,} {reason}{why}{such}")

@@ -6,30 +6,22 @@ from typing import Final
 
 from fetcher.cli import _summary
 from fetcher.cli._summary import Facts
+from fetcher.refused import REASONS
 from fetcher.report.page import visible
 from fetcher.site import Site
 from fetcher.tally import Tally
 
-# Reason -> what it means, and what to do if it is wrong.
-REASONS: Final = {
-    "scope": "lie outside of --scope",
-    "scheme": "are not http: mailto:, javascript: ...",
-    "invalid": "are no URLs",
-    "excluded": "kept out by --include and --exclude",
-    "robots": "forbidden by robots.txt (--no-robots asks them all the same)",
-    "nofollow": "on pages that ask not to be followed (--no-robots)",
-    "depth": "further away than --depth",
-    "max-pages": "beyond --max-pages",
-    "assets": "images, scripts, style sheets ... (--assets same-site)",
-    "form": "where forms send to",
-    "trap-repeat": "a trap: the same directories again and again",
-    "trap-chain": "a trap: endless pages of one form that lead to each other (--max-chain)",
-    "trap-alike": "a trap: endless URLs that differ in their queries only (--max-alike)",
-    "trap-needs": "a trap: files that need files that need files ...",
-    "sitemaps": "sitemaps beyond 10,000",
-    "cut": "pages or sitemaps with more URLs than are read",
-    "trap-same": "a trap: on pages that say the same as ten others",
-    "trap-long": "a trap: URLs of over 2,083 characters or 20 directories",
+# Reason -> what to do if it is wrong.
+HINTS: Final = {
+    "scope": "--scope",
+    "excluded": "--include, --exclude",
+    "robots": "--no-robots asks them all the same",
+    "nofollow": "--no-robots",
+    "depth": "--depth",
+    "max-pages": "--max-pages",
+    "assets": "--assets same-site",
+    "trap-chain": "--max-chain",
+    "trap-alike": "--max-alike",
 }
 
 
@@ -43,9 +35,15 @@ def words(tally: Tally, facts: Facts, site: Site, width: int | None = None) -> s
         )
     examples = site.refused.examples()
     for reason, number in facts.skipped.most_common():
-        meaning = REASONS.get(reason, reason)
+        meaning = meant(reason)
         example = f": {visible(examples[reason][0])}" if reason in examples else ""
         lines.append(f"  not asked: {number:,} {meaning}{example}")
     if width is not None:
         lines = [part for line in lines for part in _summary.wrapped(line, width)]
     return "\n".join(lines).replace(_summary.KEPT, " ")
+
+
+def meant(reason: str) -> str:
+    """What a reason means, with the option that changes it."""
+    hint = f" ({HINTS[reason]})" if reason in HINTS else ""
+    return REASONS.get(reason, reason) + hint

@@ -46,25 +46,14 @@ def figures(known: Histogram, cut: Histogram) -> dict[str, Any]:
 
 def percentile(record: Mapping[str, Any], percent: float) -> tuple[float | None, bool]:
     """Any percentile of a histogram in a record (see `stored`), and whether it is only a lower bound."""
-    both = Histogram.from_record(record)
-    cut = Histogram.from_record(record["cut"]) if record.get("cut") else Histogram()
-    known = Histogram()
-    known.counts.update(both.counts)
-    known.counts.subtract(cut.counts)
-    known.total, known.max, known.min = both.total - cut.total, both.max, both.min
+    both, endless = _opened(record)
     value = _percentile(both, percent)
-    return value, _moves(value, _endless(known, cut), percent)
+    return value, _moves(value, endless, percent)
 
 
 def at_most(record: Mapping[str, Any], percent: float) -> float | None:
     """The percentile if what is censored had never ended; None where that says nothing."""
-    both = Histogram.from_record(record)
-    cut = Histogram.from_record(record["cut"]) if record.get("cut") else Histogram()
-    known = Histogram()
-    known.counts.update(both.counts)
-    known.counts.subtract(cut.counts)
-    known.total, known.max, known.min = both.total - cut.total, both.max, both.min
-    value = _percentile(_endless(known, cut), percent)
+    value = _percentile(_opened(record)[1], percent)
     return None if value is None or value >= LONGEST / 2 else value
 
 
@@ -82,6 +71,17 @@ def ranks(histogram: Histogram, *percents: float) -> list[float | None]:
         while len(found) < len(percents) and seen >= histogram.total * percents[len(found)] / 100:
             found.append(value)
     return found or [None] * len(percents)
+
+
+def _opened(record: Mapping[str, Any]) -> tuple[Histogram, Histogram]:
+    """What `stored` gave: all values, and the same if the censored ones had never ended."""
+    both = Histogram.from_record(record)
+    cut = Histogram.from_record(record["cut"]) if record.get("cut") else Histogram()
+    known = Histogram()
+    known.counts.update(both.counts)
+    known.counts.subtract(cut.counts)
+    known.total, known.max, known.min = both.total - cut.total, both.max, both.min
+    return both, _endless(known, cut)
 
 
 def _percentile(both: Histogram, percent: float) -> float | None:

@@ -132,18 +132,3 @@ KINDS: Final = (
 GOOD: Final = frozenset(
     {"heaviest", "files", "slow", "sitemaps", "not_fetched", "by_type", "by_directory", "entries"}
 )
-REASONS: Final = {
-    "scope": "outside of what was asked for",
-    "external": "on another site",
-    "excluded": "excluded by a pattern",
-    "depth": "deeper than allowed",
-    "robots": "robots.txt does not allow it",
-    "nofollow": "the page or the link says nofollow",
-    "form": "a form leads there",
-    "redirects": "too many redirects",
-    "max-pages": "after the last page that was allowed",
-    "trap-repeat": "a path that repeats itself",
-    "trap-chain": "a chain of pages without an end",
-    "trap-alike": "too many pages alike",
-    "trap-long": "a URL that grew too long",
-}

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fetcher.report.catalogue import GOOD, KINDS, REASONS, Column, Kind
+from fetcher.refused import REASONS
+from fetcher.report.catalogue import GOOD, KINDS, Column, Kind
 from fetcher.report.page import visible
 from fetcher.report.units import seconds, size
 from fetcher.report.words import count
