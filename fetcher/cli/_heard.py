@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
@@ -14,8 +15,9 @@ GLANCE: Final = 0.1  # seconds
 class Heard:
     """True once a signal has come; what we were started to ignore (nohup, `&`) stays ignored."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Callable[[], None] | None = None) -> None:
         self.numbers: list[int] = []
+        self._told = told  # called at each one, in the main thread
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -41,3 +43,5 @@ class Heard:
 
     def _hear(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         self.numbers.append(number)
+        if self._told is not None:
+            self._told()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
-import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
 from random import randrange
-from types import FrameType
 from typing import Annotated, Any, Final
 
 import typer
@@ -17,6 +15,7 @@ import typer
 from fetcher.cli import options as table
 from fetcher.cli._descriptors import width
 from fetcher.cli._foretold import Teller, announced, say
+from fetcher.cli._heard import Heard
 from fetcher.cli.get import guarded, options
 from fetcher.errors import UsageError
 
@@ -48,7 +47,6 @@ TAKEN: Final = (  # of the table of options; parity is promised for HTTP/1.1, so
     *("quiet", "no_progress", "config", "debug"),
 )
 FORMS: Final = (".html", ".json", ".md")
-NUMBERS: Final = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
 
 
 class Stopped(BaseException):
@@ -86,22 +84,20 @@ def _compare(inputs: list[str], values: dict[str, Any]) -> int:
 
     _check(values)
     before = {path for path in values["output"] if Path(path).exists()}
-    heard = [number for number in NUMBERS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
-    handlers = {number: signal.signal(number, _stop) for number in heard}
+    heard = Heard(_stop)
     files: list[Any] = []
     done = False
     try:
-        files = open_files(values["output"], overwrite=values["overwrite"], inputs=inputs)
-        record = _measure(inputs, values)
-        for file, path in zip(files, values["output"], strict=True):
-            file.write(_formed(record, path).encode("utf-8", "backslashreplace"))
-        done = True
-    except Stopped as stopped:
+        with heard:
+            files = open_files(values["output"], overwrite=values["overwrite"], inputs=inputs)
+            record = _measure(inputs, values)
+            for file, path in zip(files, values["output"], strict=True):
+                file.write(_formed(record, path).encode("utf-8", "backslashreplace"))
+            done = True
+    except Stopped:
         say("stopped before the last block: there is no verdict")
-        return 128 + int(stopped.args[0])
+        return 128 + heard.numbers[0]
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
         for file in files:
             file.close()
         for path in () if done else values["output"]:
@@ -200,5 +196,5 @@ def _code(record: dict[str, Any]) -> int:
     return int(any(one["failed"] for part in parts for one in part["engines"].values()))
 
 
-def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    raise Stopped(number)
+def _stop() -> None:
+    raise Stopped

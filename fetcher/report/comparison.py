@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from fetcher import __version__
 from fetcher.report.figures import Row as Line
 from fetcher.report.figures import around, bars, dots
-from fetcher.report.page import render, visible
+from fetcher.report.markup import table, text
+from fetcher.report.page import render
 from fetcher.report.rows import Row
 from fetcher.report.section import Chart, Section, environment, section
 from fetcher.report.words import number, rate, tick
 
 HELD: Final = {True: "yes", False: "no", None: "cannot be told"}
-# CommonMark 2.4, and HTML; brackets of links are enough, their parentheses mean nothing without them.
-_MARKUP: Final = re.compile(r"[\\`*_\[\]|~$]")
-_HTML: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+RULES: Final = ("---", "---", "---")  # columns to the left
 LAPS: Final = 4  # pixels from one lap's dot to the next
 
 
@@ -98,8 +96,8 @@ def _finish(one: Section) -> Chart:
         marks = [
             (f"block {at}: {number(wall * times)} {unit}", wall * times) for at, wall in enumerate(walls, 1)
         ]
-        text = f"{number(middle)} {unit}"
-        lines.append(Line(name, text, "", middle, marks=marks, again=name not in one.engines))
+        words = f"{number(middle)} {unit}"
+        lines.append(Line(name, words, "", middle, marks=marks, again=name not in one.engines))
     scale = around([wall * times for walls in laps.values() for wall in walls])
     title = "Time to finish the list, every lap, by engine"
     drawn = dots(title, lines, lambda at: f"{tick(at)} {unit}", _band(one), scale)
@@ -134,22 +132,22 @@ def _note(one: Section, name: str, ratio: str, same: str, leader: str) -> str:
 
 
 def _markdown(page: dict[str, Any]) -> Iterator[str]:
-    yield from (f"# {_text(page['sentence'])}", "", f"verdict: **{_text(page['words'])}**", "")
+    yield from (f"# {text(page['sentence'])}", "", f"verdict: **{text(page['words'])}**", "")
     if page["advice"]:
         lines = [(one["claim"], one["held"], one["why"]) for one in page["advice"]]
-        yield from _table(("Advice", "Held", "Why"), lines)
+        yield from table(("Advice", "Held", "Why"), lines, RULES)
     for one in page["sections"]:
         if one.title:
-            yield from (f"## {_text(one.title)}", "", f"verdict: **{_text(one.words)}**", "")
-            yield from (_text(one.sentence), "")
+            yield from (f"## {text(one.title)}", "", f"verdict: **{text(one.words)}**", "")
+            yield from (text(one.sentence), "")
         yield from _section(one)
-    yield from (f"- {name}: {_text(value)}" for name, value in page["facts"])
+    yield from (f"- {name}: {text(value)}" for name, value in page["facts"])
     yield ""
 
 
 def _section(one: Section) -> Iterator[str]:
     for warning in one.warnings:
-        yield from (f"> **Note:** {_text(warning)}", "")
+        yield from (f"> **Note:** {text(warning)}", "")
     if one.odd:
         said = [
             (
@@ -165,29 +163,17 @@ def _section(one: Section) -> Iterator[str]:
             f"{one.disagreeing:,} URLs on which the engines disagree, the first {len(one.odd):,}:",
             "",
         )
-        yield from _table(("Row", "URL", "Field", "Who said what"), said)
-    yield from (_text(one.order), "")
+        yield from table(("Row", "URL", "Field", "Who said what"), said, (*RULES, "---"))
+    yield from (text(one.order), "")
     yield from _figures("Figure", one.names, one.rows)
     if one.answers:
         yield from _figures("Status or error, all laps together", one.names, one.answers)
-    yield from (_text(one.noise), "")
-    yield from (f"- {name}: {_text(value)}" for name, value in one.facts)
+    yield from (text(one.noise), "")
+    yield from (f"- {name}: {text(value)}" for name, value in one.facts)
     yield ""
 
 
 def _figures(first: str, names: Sequence[str], rows: Sequence[Row]) -> Iterator[str]:
     cells = [[cell.text + (f" ({cell.range})" if cell.range else "") for cell in row.cells] for row in rows]
     lines = [(row.label, *found) for row, found in zip(rows, cells, strict=True)]
-    yield from _table((first, *names), lines, "--:")
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], rule: str = "---") -> Iterator[str]:
-    for row in (head, None, *rows):
-        cells = ["---", *[rule] * (len(head) - 1)] if row is None else map(_text, row)
-        yield f"| {' | '.join(cells)} |"
-    yield ""
-
-
-def _text(text: str) -> str:
-    """With nothing in it that Markdown or HTML would act on."""
-    return _MARKUP.sub(r"\\\g<0>", "".join([_HTML.get(char, char) for char in visible(text)]))
+    yield from table((first, *names), lines, ("---", *["--:"] * len(names)))
