@@ -59,19 +59,19 @@ class Histogram:
         for bucket in sorted(self.counts):
             seen += self.counts[bucket]
             if seen >= rank:
-                return min(_seconds(bucket), self.max)
+                return min(seconds_of(bucket), self.max)
         return self.max
 
     def values(self) -> Iterator[tuple[float, int]]:
         """(seconds, how often), the shortest first; none exceeds `max`."""
         for bucket in sorted(self.counts):
-            yield min(_seconds(bucket), self.max), self.counts[bucket]
+            yield min(seconds_of(bucket), self.max), self.counts[bucket]
 
     def mean(self) -> float | None:
         """Seconds."""
         if not self.total:
             return None
-        return sum(_seconds(bucket) * times for bucket, times in self.counts.items()) / self.total
+        return sum(seconds_of(bucket) * times for bucket, times in self.counts.items()) / self.total
 
     def record(self) -> dict[str, object]:
         """As data for JSON: bucket -> count; `from_record` reads it."""
@@ -99,7 +99,7 @@ def merged(many: Iterable[Histogram]) -> Histogram:
     return made
 
 
-def _seconds(bucket: int) -> float:
+def seconds_of(bucket: int) -> float:
     """The highest value that falls into this bucket."""
     shift, rest = bucket >> BITS, bucket & (EXACT - 1)
     if not shift:

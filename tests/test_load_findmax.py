@@ -190,6 +190,29 @@ def test_a_client_that_is_always_the_limit_says_so():
     assert answer.words == "no rate: the client was the limit even at 1/s"
 
 
+def test_a_client_that_something_else_keeps_from_working_is_tried_twice_and_not_ever_slower():
+    answer, probes = run(lambda probe: ("INVALID", record(cpu=0.05)), samples=needed(99))
+    assert [probe.rate for probe in probes] == [50, 50]
+    assert answer.words == "no rate: the client was the limit even at 50/s"
+    again, probes = run(lambda probe: ("INVALID" if not probe.cooldown else "PASS", record()), highest=200.0)
+    assert again.rate == 200, "once may be chance"
+
+
+def test_a_search_that_is_stopped_says_what_it_knows():
+    search, world = Search(), by_rate(300)
+    assert search.stopped().words == "no rate: the search was stopped by hand after 0 probes"
+    for _ in range(4):  # 50, 100, 200, 400
+        probe = search.next()
+        assert isinstance(probe, Probe)
+        search.tell(probe.rate, *world(probe))
+    answer = search.stopped()
+    assert (answer.rate, answer.at_least, answer.verdict) == (200, True, "PASS")
+    assert answer.words == (
+        "at least 200/s: the search was stopped by hand after 4 probes, and 400/s is too much"
+    )
+    assert [point["rate"] for point in answer.curve] == [50, 100, 200, 400]
+
+
 def test_one_hiccup_of_the_client_does_not_end_it():
     seen = []
 

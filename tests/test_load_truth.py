@@ -7,8 +7,9 @@ another process kept waiting between the kernel and either side: they have the 5
 one sample, and has 20 ms. Where 2 % of a truth are more than that (the stalls, the slow ones), it is 2 %.
 What is beyond is `Noise`, and then the whole measurement is made again, at most three times.
 
-That is with STRICT=1 in the environment, on a quiet machine. Without it, where other tests run beside this,
-times may be off by 50 ms and a quarter more; what is exact stays exact.
+That is with STRICT=1 in the environment, on a quiet machine. STRICT=exact allows 2 % or 1 ms everywhere, for
+where nobody else gets the processors (`chrt -r 10`). Without it, where other tests run beside this, times may
+be off by 50 ms and a quarter more; what is exact stays exact.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ PERCENTS = {"p50": 50, "p75": 75, "p90": 90, "p95": 95, "p99": 99, "p99.9": 99.9
 STRICT = "STRICT" in os.environ
 ABOVE = 10  # samples that must lie above a percentile
 BUCKET = 1.002  # a histogram's buckets are a thousandth wide
-TAIL = 0.005  # seconds that an upper percentile may be off,
-MOST = 0.02  # and a maximum
+EXACT = os.environ.get("STRICT") == "exact"
+TAIL = 0.001 if EXACT else 0.005  # seconds that an upper percentile may be off,
+MOST = 0.001 if EXACT else 0.02  # and a maximum
 TICK = 0.1  # seconds between two looks at what has timed out, at the most
 CODES = {"PASS": 0, "FAIL": 1, "INVALID": 3}
 
@@ -379,7 +381,8 @@ def test_a_burst_of_errors_ends_the_test():
     assert run.wall < 15
     assert record["requests"] >= 200, "too few to be sure"
     assert (record["ok"], record["goodput"], record["verdict"]) == (0, 0, "FAIL")
-    assert record["service"]["p50"] is None
+    assert record["service"]["p50"] is None or record["cut"], "a failure is in no latency"
+    assert "p50" in record["service"]["bounds"] or not record["cut"]
     assert any("early" in note for note in record["notes"])
 
 

@@ -21,14 +21,15 @@ def against(record: dict[str, Any], before: dict[str, Any] | None, values: dict[
     usual = "max_rate<-10%" if values["find_max"] else FAIL_ON
     found = baseline.compare(before, record, parse_fail_on(values["fail_on"] or usual))
     for one in found:
-        say(_changed(one))
+        (say if values["json"] else print)(_changed(one))
     return int(any(not one["ok"] for one in found))
 
 
 def _changed(one: dict[str, Any]) -> str:
     verdict = "ok" if one["ok"] else "FAIL"
+    from fetcher.loadtest.slo import said
+
     change = "" if one["change"] is None else f" ({one['change']:+.1%})"
-    figures = (
-        f": {one['old']:g} before, {one['new']:g} now{change}" if None not in (one["old"], one["new"]) else ""
-    )
+    old, new = (said(one[name], one["unit"]) for name in ("old", "new"))
+    figures = f": {old} before, {new} now{change}" if None not in (one["old"], one["new"]) else ""
     return f"{verdict}  {one['rule']}{figures}{'; ' if one['note'] else ''}{one['note']}"

@@ -75,7 +75,7 @@ def _rates(record: Record, rows: Sequence[Record], width: int) -> list[str]:
     parts.append(f"{_times(last.get('ok'))} ok")
     if last.get("failed"):
         parts.append(f"{_times(last['failed'])} failed")
-    parts.append(f"{count(last.get('in_flight'))} in flight")
+    parts.append(f"{count(record.get('flying', last.get('in_flight')))} in flight")
     lines = _joined("now", parts, width)
     whole = [f"{count(record.get('ok'))} ok", f"{count(record.get('failed'))} failed"]
     if (cpu := (record.get("client") or {}).get("cpu")) is not None:

@@ -21,16 +21,19 @@ if TYPE_CHECKING:
 EVERY: Final = 0.5  # seconds between two drawings, at least: there is news once a second
 LINES: Final = 24  # of a terminal that does not say
 TIMES: Final = ("service", "response", "service_cut", "response_cut")
-DONE: Final = 0.5  # of its last second must have passed, or a row has only begun
+DONE: Final = 0.02  # seconds that a snapshot may be early: a row whose second is not over has only begun
 
 Told = Callable[["Sum", dict[str, Any]], None]
 
 
 @contextmanager
-def view(plan: Plan, *, wanted: bool = True) -> Iterator[Told | None]:
-    """What `loadtest.run` tells of each second; None where nobody wants to see it, or nobody could."""
+def view(plan: Plan, *, wanted: bool = True) -> Iterator[tuple[Told | None, Callable[[], None]]]:
+    """What `loadtest.run` tells of each second, and what takes the picture away for a line of words.
+
+    The former is None where nobody wants to see it, or nobody could.
+    """
     if not (wanted and _streams.live()):
-        yield None
+        yield None, lambda: None
         return
     encoding = (sys.stderr.encoding or "").lower().replace("-", "")
     drawn = View(sys.stderr.buffer, blocks=encoding == "utf8")
@@ -41,7 +44,7 @@ def view(plan: Plan, *, wanted: bool = True) -> Iterator[Told | None]:
         drawn.draw(followed.record)
 
     try:
-        yield told
+        yield told, drawn.clear
     finally:
         drawn.clear()
 
@@ -53,6 +56,7 @@ class Followed:
         self.total = max(plan.seconds - plan.load.warmup, 0.0)
         self.warmup = plan.load.warmup
         self._sums: Sum | None = None
+        self._flying: dict[int, int] = {}  # worker -> requests in flight
         self._times = {name: Histogram() for name in TIMES}
         self._at = 0.0
 
@@ -60,6 +64,7 @@ class Followed:
         """One snapshot of one worker. With new sums another test has begun (--find-max)."""
         if sums is not self._sums:
             self._sums, self._times = sums, {name: Histogram() for name in TIMES}
+        self._flying[snapshot.get("worker", 0)] = snapshot.get("in_flight", 0)
         told = snapshot.get("meter", snapshot)
         self._at = told["at"]
         for second in told["seconds"].values():
@@ -79,6 +84,7 @@ class Followed:
         return {
             "seconds": passed if passed > 0 else min(self._at, 0.0),
             "total": self.total or None,
+            "flying": sum(self._flying.values()),
             "per_second": [row for row in rows if row["second"] + row["span"] <= passed + DONE],
             "service": figures(times["service"], times["service_cut"]),
             "response": figures(times["response"], times["response_cut"]),

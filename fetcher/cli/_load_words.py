@@ -64,7 +64,7 @@ def _limits(record: Record) -> Iterator[str]:
     rules = [judged(rule) for rule in record["slo"]]
     wide = max((len(rule.rule) for rule in rules), default=0)
     for rule in rules:
-        yield f"  {rule.mark}  {rule.rule:{KEPT}<{wide}}  {rule.value}"
+        yield f"  {rule.mark}  {rule.rule:{KEPT}<{wide}}  {rule.value}{rule.note}"
 
 
 def _facts(record: Record, width: int | None) -> Iterator[str]:

@@ -18,10 +18,12 @@ from fetcher.cli._against import against
 from fetcher.cli._descriptors import width
 from fetcher.cli._foretold import say
 from fetcher.cli._heard import Heard
+from fetcher.cli._load_told import intended, probe_words
 from fetcher.cli.get import guarded, options
 from fetcher.errors import UsageError
 
 if TYPE_CHECKING:
+    from fetcher.loadtest.findmax import Probe
     from fetcher.loadtest.plan import Plan
     from fetcher.loadtest.slo import Rule
 
@@ -66,7 +68,6 @@ command = table.command(
 def _load(inputs: list[str], values: dict[str, Any]) -> int:
     from fetcher.cli._reports import open_reports
     from fetcher.loadtest import baseline
-    from fetcher.loadtest.plan import told
     from fetcher.loadtest.slo import parse
 
     plan = _plan(inputs, values)
@@ -74,7 +75,7 @@ def _load(inputs: list[str], values: dict[str, Any]) -> int:
     _check(values, rules)
     before = baseline.load(values["baseline"]) if values["baseline"] else None
     if values["dry_run"]:
-        print(told(plan))
+        print("\n".join(intended(plan, rules, values)))
         return 0
     with ExitStack() as stack:
         kept = [values["save_baseline"]] if values["save_baseline"] else []
@@ -134,18 +135,35 @@ def _measured(plan: Plan, rules: Sequence[Rule], values: dict[str, Any], heard: 
     from fetcher.cli._load_view import view
 
     with ExitStack() as stack:
-        server = None
+        served = None
         if values["serve"]:
             from fetcher.loadtest.serving import serving
 
             host, _, port = _first_host(plan).rpartition(":")
-            served = serving(values["serve"], host.strip("[]"), int(port), stopped=heard)
-            server = stack.enter_context(served).usage
+            served = stack.enter_context(serving(values["serve"], host.strip("[]"), int(port), stopped=heard))
         wanted = not (values["quiet"] or values["no_progress"])
-        told = stack.enter_context(view(plan, wanted=wanted))
-        if values["find_max"]:
-            return loadtest.search(plan, rules, told=told, stopped=heard, server=server, rest=heard.wait)
-        return loadtest.run(plan, rules, told=told, stopped=heard, server=server)
+        told, clear = stack.enter_context(view(plan, wanted=wanted))
+        server = served.usage if served else None
+        if not values["find_max"]:
+            record = loadtest.run(plan, rules, told=told, stopped=heard, server=server)
+        else:
+
+            def probed(probe: Probe, record: dict[str, Any]) -> None:
+                clear()
+                say(probe_words(probe, record))
+
+            record = loadtest.search(
+                plan,
+                rules,
+                told=told,
+                stopped=heard,
+                server=server,
+                rest=heard.wait,
+                probed=probed if wanted else None,
+            )
+        if served and (ended := served.ended()):
+            record["why"] = f"--serve: {served.name} {ended}; {record['why']}"
+        return record
 
 
 def _first_host(plan: Plan) -> str:

@@ -7,6 +7,7 @@ judging share nothing with it but the machine. Seconds and bytes everywhere.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,6 +25,7 @@ from fetcher.model import utc_now
 
 Told = Callable[[Sum, dict[str, Any]], None]
 Server = Callable[[], Mapping[str, float]]
+Probed = Callable[[Probe, dict[str, Any]], None]
 NOBODY = bool  # called, it is false: nobody stops the test
 
 
@@ -61,6 +63,8 @@ def run(
         "concurrency": plan.concurrency * load.workers,
         "model": "open" if plan.is_open else "closed",
         "targets": len(plan.targets),
+        "target": plan.targets[0].url,
+        "keep_alive": load.keep_alive,
         "warmup": load.warmup,
         "started": began,
         "seed": load.seed,
@@ -81,11 +85,13 @@ def search(
     told: Told | None = None,
     stopped: Callable[[], bool] = NOBODY,
     server: Server | None = None,
-    rest: Callable[[float], object],
+    rest: Callable[[float], object] = time.sleep,
+    probed: Probed | None = None,
 ) -> dict[str, Any]:
     """The highest rate at which the rules hold: `run` at one rate after the other. `rest` sleeps.
 
-    The record is that of the last run at the rate that was found, with the search in `max_rate`.
+    The record is that of the last run at the rate that was found, with the search in `max_rate`. `probed`
+    hears of each run as it ends.
     """
     percents = [percent for rule in rules if (percent := rule.percent) is not None]
     found = Search(seconds=plan.seconds or 10.0, samples=max(map(needed, percents), default=0))
@@ -98,12 +104,12 @@ def search(
         if record["verdict"] == "PASS" or probe.rate not in records:
             records[probe.rate] = record
         found.tell(probe.rate, record["verdict"], record)
-    if isinstance(probe, Probe):
-        record["notes"].append("the search was stopped by hand: there is no highest rate")
-        return record
-    record = records.get(probe.rate or 0, record)
-    record["max_rate"] = probe.record()
-    record["verdict"], record["why"] = probe.verdict, probe.words
+        if probed is not None:
+            probed(probe, record)
+    answer = found.stopped() if isinstance(probe, Probe) else probe
+    record = records.get(answer.rate or 0, record)
+    record["max_rate"] = answer.record()
+    record["verdict"], record["why"] = answer.verdict, answer.words
     return record
 
 

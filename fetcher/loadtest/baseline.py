@@ -31,6 +31,7 @@ CONFIGURATION: Final = {
     "asked": "rate asked for",
     "engine": "engine",
 }
+UNITS: Final = {"errors": "share", "cpu_per_request": "s"}
 EXACT: Final = 1e-9  # 0.055 / 0.05 is a little more than 1.1
 SAME_RATE: Final = 0.01  # Poisson arrivals do not come out the same twice
 MACHINE: Final = ("processor", "cpus", "system", "python", "fetch")
@@ -91,6 +92,9 @@ def mismatches(old: Record, new: Record) -> list[str]:
         all(len(some) == old.get("targets") for some in urls) and urls[0] != urls[1]
     ):  # of many, not all are kept
         found.append("other URLs")
+    one, other = (record.get("target") for record in (old, new))
+    if old.get("targets") == 1 == new.get("targets") and one and other and one != other:
+        found.append(f"target {one}, now {other}")
     return found
 
 
@@ -118,7 +122,12 @@ def compare(old: Record, new: Record, rules: Sequence[Rule]) -> list[dict[str, A
     differ = [f"{name} is INVALID" for name, one in runs.items() if one.get("verdict") == "INVALID"]
     if differ := differ or mismatches(old, new):
         note = f"not compared: {'; '.join(differ)}"
-        blank = {"ok": False, "same": False, "old": None, "new": None, "change": None, "note": note}
+        blank = dict.fromkeys(("old", "new", "change")) | {
+            "ok": False,
+            "same": False,
+            "unit": "",
+            "note": note,
+        }
         return [{"rule": rule.text, **blank} for rule in rules]
     return [{"rule": rule.text, **_judged(old, new, rule)} for rule in rules]
 
@@ -131,6 +140,7 @@ def _judged(old: Record, new: Record, rule: Rule) -> dict[str, Any]:
         "old": before,
         "new": now,
         "change": None,
+        "unit": "s" if rule.name.removeprefix("service.") in LATENCIES else UNITS.get(rule.name, "/s"),
         "note": "",
     }
     if rule.name != "max_rate" and not _same_rate(old, new):

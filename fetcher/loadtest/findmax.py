@@ -11,7 +11,8 @@ edge probes are longer, where the SLO asks for a percentile: a short one begins 
 flatters. Rates are whole requests per second.
 
 A probe in which the client was the limit (INVALID) says nothing of the server: nothing above is tried, and
-the answer is "at least".
+the answer is "at least". Where even the first rate is, it is tried once more; lower ones only if it was the
+client's own work: where something else kept it from working, a lower rate would not help.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ SOLID: Final = 10  # times the samples: 10 above a percentile place it to a thir
 LONG: Final = 60.0  # seconds that they take for it, at most
 APART: Final = 0.1  # probes that contradict the answer this far from it are chance no longer: they are noted
 FLAPS: Final = 2  # rates of that kind
+WORKS: Final = 0.5  # of a core, from which on it is its own work that is too much for a client
 
 
 class Probe(NamedTuple):
@@ -109,10 +111,19 @@ class Search:
                 return min(max(round(self.start), self.floor), ceiling)
             return min(low * 2, ceiling) if low < ceiling else self._unsettled(low, high)
         if low is None:
+            if self._tried[high].verdict == "INVALID" and (again := self._once_more(high)) is not None:
+                return again or None
             return max(high // DOWN, self.floor) if high > self.floor else self._unsettled(low, high)
         if high - low > self._width(low, high):
             return round(sqrt(low * high))  # strictly between: they are at least 2 apart
         return self._unsettled(low, high)
+
+    def _once_more(self, rate: int) -> int | None:
+        """Nothing has held, and the client was the limit: this rate again; 0: the end; None: a lower one."""
+        tried = self._tried[rate]
+        if not tried.settled:
+            return rate
+        return None if tried.cpu > WORKS else 0
 
     def _width(self, low: int, high: int) -> float:
         fine = self.resolution if self._tried[high].verdict == "FAIL" else max(COARSE, self.resolution)
@@ -126,6 +137,14 @@ class Search:
             above = None  # the client would be the limit again
         edge = (rate for rate in (low, high, below, above) if rate is not None)
         return next((rate for rate in edge if not self._tried[rate].settled), None)
+
+    def stopped(self) -> Answer:
+        """What is known of it before its end."""
+        low, high = self._edge()
+        above = f", and {high:,}/s is too much" if high else ""
+        why = f"the search was stopped by hand after {self._told} probes{above}"
+        verdict: Verdict = "PASS" if low else self._tried[high].verdict if high else "INVALID"
+        return Answer(low, low is not None, why, verdict, self._curve(), self._notes(low, high), self._told)
 
     def _answer(self) -> Answer:
         low, high = self._edge()
@@ -151,7 +170,7 @@ class Search:
             above = f", and {high:,}/s is too much" if high else ""
             why = f"the search ended after {self._told} probes{above}"
         else:
-            why = client(self._tried[low].records)
+            why = client(self._tried[low])
         notes = self._notes(low, high)
         if not done and not at_least:
             notes.append(f"the search ended after {self._told} probes, before the edge was confirmed")

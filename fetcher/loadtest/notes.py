@@ -15,11 +15,13 @@ LEAST: Final = 0.001  # seconds of growth that are worth a word
 APART: Final = 0.05  # share by which the mean number in flight may differ from rate x time
 ERRORS: Final = 4.0  # standard errors of the samples
 FULL: Final = 0.98  # share of the slots
+OPENED: Final = 0.9  # connections to answers
+MANY: Final = 100  # answers, to speak of that
 
 
 def notes(record: Mapping[str, Any]) -> list[str]:
     """One line each."""
-    found = [growing(record), contradiction(record), full(record), unsettled(record)]
+    found = [growing(record), contradiction(record), full(record), unsettled(record), unkept(record)]
     return [one for one in found if one]
 
 
@@ -47,7 +49,7 @@ def growing(record: Mapping[str, Any]) -> str:
 def contradiction(record: Mapping[str, Any]) -> str:
     """Little's law (1961, Operations Research 9): the mean number in flight is rate x mean time in flight."""
     sampled, mean = record.get("in_flight"), record["service"]["mean"]
-    if sampled is None or mean is None or record["seconds"] < 2:
+    if sampled is None or mean is None or record["seconds"] < 2 or record.get("broken"):
         return ""
     gone = record["requests"] - record.get("carried", 0) + record["cut"]
     failed, failed_mean = record["failed"], record["failed_service"]["mean"] or 0.0
@@ -81,6 +83,14 @@ def unsettled(record: Mapping[str, Any]) -> str:
         f"{left:,} requests had not ended when the test did ({record['unsent']:,} of them never sent): "
         "latencies count them at the age they had; test for longer"
     )
+
+
+def unkept(record: Mapping[str, Any]) -> str:
+    """Whether the server closes each connection after one answer."""
+    opened, answered = record["connections"], sum(record["statuses"].values())
+    if answered < MANY or opened < OPENED * answered or not record.get("keep_alive", True):
+        return ""
+    return f"{opened:,} connections for {answered:,} answers: the server keeps none open after one"
 
 
 def _slope(points: Sequence[tuple[float, float]]) -> float:

@@ -68,8 +68,10 @@ def planned(pieces: Iterable[Piece], options: Options, load: Load, engine: str =
     module = engines.pick(engine)
     if options.proxy or options.deny_private:
         raise UsageError("a load test goes to its servers itself: leave --proxy and --deny-private out")
-    load.duration = _lasts(load)
     _check(load)
+    load.duration = _lasts(load)
+    if load.duration and load.warmup >= load.duration:
+        raise UsageError(f"--warmup {load.warmup:g} leaves nothing of -d {load.duration:g} to be measured")
     load.workers = min(load.workers, load.count or load.workers)
     options.private_only = True
     options.max_redirects = (options.max_redirects or 10) if load.follow else 0
@@ -88,7 +90,11 @@ def _lasts(load: Load) -> float:
     """How many seconds it takes; 0: as long as its count does."""
     stages = sum(seconds for seconds, _ in load.stages)
     if stages:
-        return min(load.duration or stages, stages)
+        if load.duration > stages:
+            raise UsageError(
+                f"-d {load.duration:g}: the stages take {stages:g} s: give less, or leave it out"
+            )
+        return load.duration or stages
     return load.duration or (0.0 if load.count else SECONDS)
 
 
@@ -121,8 +127,6 @@ def _check(load: Load) -> None:
         raise UsageError(f"--stages: give rates from 0 to {FASTEST:,.0f}/s")
     if load.order not in ORDERS:
         raise UsageError(f"--order {load.order!r}: give {', '.join(ORDERS[:-1])} or {ORDERS[-1]}")
-    if load.duration and load.warmup >= load.duration:
-        raise UsageError(f"--warmup {load.warmup:g} leaves nothing of -d {load.duration:g} to be measured")
     if load.workers > 64:
         raise UsageError(f"--workers {load.workers}: give at most 64")
 
@@ -189,30 +193,3 @@ def read(given: dict[str, Any]) -> tuple[list[Request], Load, Options]:
     given["load"]["stages"] = tuple((seconds, rate) for seconds, rate in given["load"]["stages"])
     load, options = Load(**given["load"]), options_of(given["options"])
     return requests([("", request_of(target)) for target in given["targets"]], options, load), load, options
-
-
-def told(plan: Plan) -> str:
-    """What would be sent, in a few lines: what --dry-run prints."""
-    load = plan.load
-    if load.stages:
-        how = "in stages: " + ", ".join(f"{seconds:g} s to {rate:g}/s" for seconds, rate in load.stages)
-    elif load.rate:
-        how = f"{load.rate:g} requests/s{' (Poisson)' if load.poisson else ''}, whatever becomes of them"
-    else:
-        how = f"{plan.concurrency * load.workers} at once, each when the one before has ended"
-    much = f"{load.count:,} requests" if load.count else f"{load.duration:g} s"
-    if load.rate and load.duration:
-        much += f", some {load.rate * load.duration:,.0f} requests"
-    hosts = sorted({target.origin for target in plan.targets})
-    methods = " ".join(sorted({target.method for target in plan.targets}))
-    shown = ", ".join(hosts[:5]) + (f" and {len(hosts) - 5} more" if len(hosts) > 5 else "")
-    return "\n".join(
-        [
-            f"{methods} {len(plan.targets):,} target{'s' * (len(plan.targets) > 1)} at {shown}",
-            f"{how}; {much}" + (f", of which {load.warmup:g} s warm-up" if load.warmup else ""),
-            (
-                f"engine {plan.engine}, {load.workers} process{'es' * (load.workers > 1)}, "
-                f"at most {plan.concurrency * load.workers} requests in flight"
-            ),
-        ]
-    )

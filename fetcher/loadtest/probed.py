@@ -47,6 +47,11 @@ class Tried:
     records: list[Record] = field(default_factory=list)
 
     @property
+    def cpu(self) -> float:
+        """The most of a core that the client used."""
+        return max(((one.get("client") or {}).get("cpu") or 0.0 for one in self.records), default=0.0)
+
+    @property
     def settled(self) -> bool:
         """Whether no further probe is needed."""
         return len(self.votes) >= VOTES or max(Counter(self.votes).values()) >= ENOUGH
@@ -114,10 +119,9 @@ class Answer:
         return f"{self.rate:,}/s" + (f" ({self.why})" if self.why else "")
 
 
-def client(records: Iterable[Record]) -> str:
+def client(tried: Tried) -> str:
     """How busy the client was, so that the reader sees that it was not the limit."""
-    cpu = [used for one in records if (used := (one.get("client") or {}).get("cpu")) is not None]
-    return f"client at {max(cpu):.0%}" if cpu else ""
+    return f"client at {tried.cpu:.0%}" if tried.cpu else ""
 
 
 def _median(values: Iterable[float | None]) -> float | None:

@@ -12,12 +12,14 @@ from typing import Any, Final, NamedTuple
 
 from fetcher.loadtest.figures import CENSORED
 from fetcher.loadtest.notes import full, notes
-from fetcher.loadtest.slo import COMPARE, SPEEDS, Rule, judge, parse, said
+from fetcher.loadtest.slo import COMPARE, SPEEDS, Rule, judge, measured, parse, said
 from fetcher.loadtest.sums import BUSY, Sum
 
 OFTEN: Final = 0.1  # share of the seconds in which a worker was full, from which on it was the limit
 TURN: Final = 0.005  # seconds for which another process may have the core: without an SLO that is no limit
+SENT_LATE: Final = "it sent late"
 LATE: Final = 0.1  # lateness, as a share of the latency that is asked for
+EXPLAINS: Final = 20.0  # times the most lateness: a limit that is missed by more was not missed by that
 LADDER: Final = ("p99", "p95", "p90", "p75", "p50")
 # Failures that are the client's own; the censored ones a client without time to look may cause.
 OWN: Final = ("local_fd_limit", "local_memory", "local_disk", "worker_died", "internal")
@@ -56,8 +58,10 @@ def saturation(record: Mapping[str, Any], rules: Sequence[Rule] = ()) -> list[st
     name = next((name for name in LADDER if record["lateness"][name] is not None), "max")
     late, most = record["lateness"][name] or 0.0, _tightest(record, rules)
     if most is not None and late > LATE * most and (_limits(rules) or late > TURN):
-        against = "the limit is" if rules and _limits(rules) else "the response took"
-        found.append(f"it sent late ({name} of lateness {said(late, 's')}; {against} {said(most, 's')})")
+        against = "that may be taken" if _limits(rules) else "that the response took"
+        words = f"{name} of lateness {said(late, 's')}, over a tenth of the {said(most, 's')} {against}"
+        spare = client["cpu"] <= BUSY / 2
+        found.append(f"{SENT_LATE} ({words})" + "; this machine is busy with something else" * spare)
     if (slots := full(record)) and any(_waited_here(rule, record) for rule in rules):
         found.append(slots)
     if short := record["errors"].get("local_fd_limit", 0):
@@ -82,7 +86,8 @@ def verdict(record: Mapping[str, Any], rules: Sequence[Rule] = ()) -> Verdict:
         misses = [(rule, one) for rule, one in zip(rules, slo, strict=True) if not one["ok"]]
         missed = bool(misses)
         words = "; ".join(_missed(one) for _, one in misses)
-        blame = any(_servers_own(rule, one, record) for rule, one in misses)
+        only_late = all(one.startswith(SENT_LATE) for one in limited)
+        blame = any(_servers_own(rule, one, record, only_late=only_late) for rule, one in misses)
         kept = "the limit was kept" if len(rules) == 1 else f"all {len(rules)} limits were kept"
     else:
         missed = bool(record["failed"] or record.get("hung") or not record["requests"])
@@ -105,7 +110,7 @@ def broken(sums: Sum) -> str:
     ok, failed = sums.series.recent(BURST_SECONDS)
     if ok + failed < BURST_LEAST or failed <= BURST_SHARE * (ok + failed):
         return ""
-    return f"{failed:,} of the {ok + failed:,} requests of the last {BURST_SECONDS} s failed"
+    return f"{failed:,} of the last {ok + failed:,} requests failed"
 
 
 def _waited_here(rule: Rule, record: Mapping[str, Any]) -> bool:
@@ -136,8 +141,13 @@ def _of_server(record: Mapping[str, Any], *, limited: bool) -> int:
     return max(failed - own, 0)
 
 
-def _servers_own(rule: Rule, judged: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
-    """Whether a missed rule is missed by the server's fault, however busy the client was."""
+def _servers_own(
+    rule: Rule, judged: Mapping[str, Any], record: Mapping[str, Any], *, only_late: bool
+) -> bool:
+    """Whether a missed rule is missed by the server's fault, however busy the client was.
+
+    If all that speaks against the client is that it sent late, that explains no limit missed by far more.
+    """
     failed = _of_server(record, limited=True)
     if rule.figure == "errors" and record["requests"]:
         return not COMPARE[rule.op](failed / record["requests"], rule.limit)
@@ -145,6 +155,10 @@ def _servers_own(rule: Rule, judged: Mapping[str, Any], record: Mapping[str, Any
         return not COMPARE[rule.op](failed, rule.limit)
     if rule.figure == "goodput" and rule.op[0] == ">":
         return failed > 0 and COMPARE[rule.op](record["goodput"] + failed / record["seconds"], rule.limit)
+    if rule.times in ("response", "service") and rule.upper and only_late:
+        value, _ = measured(rule._replace(times="service"), record)
+        late = record["lateness"]["max"] or 0.0
+        return value is not None and bool(value - rule.limit > EXPLAINS * late)
     # Too fast, or answers too soon: a busy client makes neither.
     return (rule.op[0] == ">") != (rule.figure in SPEEDS) and judged["value"] is not None
 

@@ -43,9 +43,12 @@ def _held(record: Record) -> str:
     if not record["ok"]:
         return f"No request was ok{_mostly(record)}"
     if record["verdict"] == "INVALID":
+        cure = "ask for less, or give more --workers"
+        if record["client"]["cpu"] < BUSY / 2:
+            cure = "let nothing else run on this machine, or ask for less"
         return (
             f"The client was the limit at {a_second(record['rate'])}, so what was missed says nothing about "
-            "the server: ask for less, or give more --workers"
+            f"the server: {cure}"
         )
     return _closed(record) if record.get("asked") is None else _opened(record)
 

@@ -31,6 +31,7 @@ class Judged(NamedTuple):
     ok: bool
     rule: str
     value: str
+    note: str = ""  # of one that was kept
 
     @property
     def mark(self) -> str:
@@ -70,7 +71,10 @@ def judged(rule: Record) -> Judged:
     """What a limit asked for, and the figure that it met, in its unit."""
     value = rule["value"]
     words = "too few samples" if value is None else UNITS.get(rule["unit"], number)(value)
-    return Judged(bool(rule["ok"]), visible(str(rule["rule"])), at_least(words, bool(rule["bound"])))
+    note = (
+        f" ({visible(str(rule['note']))})" if rule["ok"] and rule.get("note") else ""
+    )  # else it is in `why`
+    return Judged(bool(rule["ok"]), visible(str(rule["rule"])), at_least(words, bool(rule["bound"])), note)
 
 
 def legend(record: Record) -> list[str]:

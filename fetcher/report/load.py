@@ -103,7 +103,8 @@ def _tables(record: Record) -> Iterator[Table]:
         yield Table("Answers and errors", "", ["Status or error", "How often"], rows)
     targets = record.get("by_target") or []
     if len(targets) > 1:
-        slowest = sorted(targets, key=lambda one: -(one["p50"] or 0.0))[:TARGETS]
+        by = "p99" if all(one["p99"] is not None for one in targets) else "p50"
+        slowest = sorted(targets, key=lambda one: -(one[by] or 0.0))[:TARGETS]
         rows = [
             [
                 visible(one["url"]),
@@ -115,9 +116,8 @@ def _tables(record: Record) -> Iterator[Table]:
             for one in slowest
         ]
         total = max(record.get("targets") or 0, len(targets))
-        note = (
-            f"response times, the slowest first{f'; {len(rows)} of {total:,}' if total > len(rows) else ''}"
-        )
+        some = f"; {len(rows)} of {total:,}" if total > len(rows) else ""
+        note = f"response times, the slowest first by {by}{some}"
         yield Table("Targets", note, ["Target", "p50", "p99", "ok", "failed"], rows)
     if curve := (record.get("max_rate") or {}).get("curve"):
         rows = [
