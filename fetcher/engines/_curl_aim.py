@@ -14,7 +14,7 @@ from fetcher.errors import Fault
 from fetcher.model import IDEMPOTENT, Pairs, Request
 from fetcher.resolve import Address
 
-FRESH: Final = 30.0  # seconds; libcurl forgets the addresses it was given after 60
+FRESH: Final = 1.0  # seconds; libcurl forgets the addresses it was given after 4 (`_curl_setup.KEPT`)
 
 
 class Aim:
