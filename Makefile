@@ -38,6 +38,11 @@ test-all: test-long  ## the same, then the tests on every other installed Python
 pytest: $(VENV)/.dev
 	$(PYTEST)
 
+# What it shows and how: docs/reliability.md. ARGS="chunks tls/good": some of them.
+.PHONY: faults
+faults: $(VENV)/.dev  ## every fault that a server can have x every engine, as a table
+	@$(BIN)/python -m tests.matrix $(ARGS)
+
 lint: $(VENV)/.dev  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -55,8 +60,14 @@ bench: $(VENV)/.dev  ## speed beside curl, wget2, aiohttp ... (40 minutes; ARGS=
 bench-check: $(VENV)/.dev  ## the same, and fail where a budget is broken by more than the noise
 	@$(BIN)/python -m bench --check $(ARGS)
 
+# Two at a time; a finding is kept in findings/, and the command that replays it is shown.
+MINUTES ?= 10
+.PHONY: fuzz
+fuzz: $(VENV)/.dev  ## every parser of foreign bytes, mutated for 10 minutes each (an hour; MINUTES=1: 6 minutes)
+	@$(BIN)/python -m tests.fuzz --list | xargs -n 1 -P 2 $(BIN)/python -m tests.fuzz --seconds $$(($(MINUTES) * 60))
+
 clean:  ## remove what was made
-	rm -rf .venv .venv-* dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*
+	rm -rf .venv .venv-* dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* findings
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Servers and a browser that nobody here wrote; a test that needs one skips by name where it is missing.

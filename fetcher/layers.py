@@ -9,6 +9,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, Final, cast
 
+from fetcher import frames
 from fetcher.errors import Fault
 
 PIECE: Final = 64 << 10  # bytes that one step gives out at most (brotli: about 96 KiB)
@@ -104,18 +105,30 @@ class _Zstd(_Streams):
         super().__init__()
         self._library = cast(Any, coder("zstd"))
         self.error = self._library.ZstdError
+        self._said: int | None = None  # bytes that the head of this frame promises
 
     def new(self) -> Any:
+        self._head, self._given = b"", -1  # bytes of this frame so far; -1 before its head is whole
         options = {self._library.DecompressionParameter.window_log_max: WINDOW}
         return self._library.ZstdDecompressor(options=options)
 
     def expand(self, stream: Any, data: bytes) -> Iterator[bytes]:
+        if self._given < 0:
+            self._head = data = self._head + data
+            if len(data) < frames.head(data):
+                return
+            self._said = self._library.get_frame_info(data).decompressed_size
+            self._given = 0
         while True:
             if piece := stream.decompress(data, PIECE):
+                self._given += len(piece)
                 yield piece
             if stream.eof or stream.needs_input:
-                return
+                break
             data = b""
+        # libzstd compares them, but not where an empty block comes last.
+        if stream.eof and self._said not in (None, self._given):
+            raise _broken(self.name, f"a frame of {self._said:,} bytes has {self._given:,}")
 
 
 class _Deflate(Layer):

@@ -118,14 +118,14 @@ def schemed(text: str) -> str:
         if scheme in ("https", "http") or scheme.lower() in ("https", "http"):
             return text
         if SCHEME(scheme):
-            raise Fault("unsupported_scheme", f"{scheme}: is neither http nor https")
+            raise Fault("unsupported_scheme", f"{scheme[:40]}: is neither http nor https")
     if text.startswith("//"):
         return f"http:{text}"
     scheme, colon, _ = text.partition(":")
     if colon and scheme.lower() in ("http", "https"):
         return text  # "https:example.org" is a URL to WHATWG
     if is_other(text):
-        raise Fault("unsupported_scheme", f"{scheme}: is neither http nor https")
+        raise Fault("unsupported_scheme", f"{scheme[:40]}: is neither http nor https")
     if not text:
         raise Fault("invalid_url", "there is nothing to ask: the URL is empty")
     return f"http://{text}"
@@ -144,7 +144,7 @@ def _bare(href: str) -> str:
     elif href[:6] == "https:":
         start = 8
     else:
-        raise Fault("unsupported_scheme", f"{href.partition(':')[0]}: is neither http nor https")
+        raise Fault("unsupported_scheme", f"{href.partition(':')[0][:40]}: is neither http nor https")
     if "#" in href:
         href = href[: href.find("#")]
     slash = href.find("/", start)

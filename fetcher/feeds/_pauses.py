@@ -36,7 +36,7 @@ def retry_after(value: str, wall: float) -> float | None:
     if match is None:
         return None
     year = int(match["year"])
-    if year < 100:  # RFC 9110 5.6.7: more than 50 years ahead is the past
+    if len(match["year"]) == 2:  # RFC 9110 5.6.7: more than 50 years ahead is the past
         this = datetime.fromtimestamp(wall, UTC).year
         year += this - this % 100
         year -= 100 if year > this + 50 else 0

@@ -81,7 +81,8 @@ def gunzip(parts: Iterable[bytes]) -> Iterator[bytes]:
     """The plain data of one or more gzip members. Raises BrokenGzip after all that could be read."""
     inflater = None
     for part in parts:
-        while part:
+        more = False  # zlib may hold output back when a piece is full, even with all input taken
+        while part or more:
             if inflater is None:
                 part = part.lstrip(b"\0")  # padding between and after members (RFC 1952 leaves it open)
                 if not part:
@@ -92,9 +93,9 @@ def gunzip(parts: Iterable[bytes]) -> Iterator[bytes]:
                 yield plain
             if error:
                 raise BrokenGzip(f"the gzip data is broken ({error}); lines just before may be wrong")
-            part = inflater.unconsumed_tail
+            part, more = inflater.unconsumed_tail, len(plain) == CHUNK
             if inflater.eof:
-                part, inflater = inflater.unused_data, None
+                part, more, inflater = inflater.unused_data, False, None
     if inflater is not None:
         raise BrokenGzip("the gzip data ends too early; all before it was read")
 
@@ -106,9 +107,12 @@ def _inflate(inflater: Any, part: bytes) -> tuple[bytes, str]:
         return inflater.decompress(part, CHUNK), ""
     except zlib.error:
         plain = bytearray()
-        try:
-            for at in range(len(part)):
-                plain += spare.decompress(part[at : at + 1])
+        try:  # byte by byte: a call that fails gives nothing of what it has undone
+            for at in range(-1, len(part)):
+                piece = spare.decompress(part[at : at + 1] if at >= 0 else b"", 1)
+                while piece:
+                    plain += piece
+                    piece = spare.decompress(spare.unconsumed_tail, 1)
         except zlib.error as error:
             return bytes(plain), str(error).rpartition(": ")[2]
         raise AssertionError("the same bytes failed a moment ago") from None

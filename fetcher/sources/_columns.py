@@ -15,7 +15,7 @@ def find(column: str, header: Sequence[str]) -> int:
         return names.index(column)
     if column.casefold() in folded:
         return folded.index(column.casefold())
-    seen = ", ".join(names)
+    seen = ", ".join(name if name.isprintable() else ascii(name) for name in names)
     if "://" in seen:
         raise UsageError(f"the first row is a URL, no names: put `{column}` above it, or use .txt")
     there = seen if len(seen) <= 300 else f"{seen[:300]}..."

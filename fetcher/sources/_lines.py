@@ -47,7 +47,7 @@ def lines(stream: BinaryIO, limit: int = LIMIT) -> Iterator[bytes | Long]:
         line = line[3:] if line.endswith(b"\n") else line[3:] + readline(3)
     while line:
         if b"\r" not in line:
-            if len(line) < room:
+            if len(line) <= limit or (len(line) < room and line.endswith(b"\n")):
                 yield line
             else:
                 yield from _odd(line, readline, limit)

@@ -52,7 +52,7 @@ def _dig(value: Any, field: str) -> tuple[Any, str]:
         if not isinstance(value, dict):
             return None, f"no field {field!r}: there is nothing inside of {KINDS.get(type(value), 'a text')}"
         if name not in value:
-            there = ", ".join(value)
+            there = ", ".join(name if name.isprintable() else ascii(name) for name in value)
             return None, f"no field {name!r}; --field NAME may say one of: {there[:200] or 'none'}"
         value = value[name]
     return value, ""

@@ -28,7 +28,10 @@ def read(stream: BinaryIO, options: Reading) -> Iterator[Item]:  # noqa: ARG001 
             yield COMMENT
         else:
             if line[0] == 0xEF:  # files with byte order marks, joined by `cat`
-                line = line.removeprefix(codecs.BOM_UTF8)
+                line = line.removeprefix(codecs.BOM_UTF8).strip()
+                if not line or line[0] == 0x23:
+                    yield COMMENT if line else BLANK
+                    continue
             try:
                 text = line.decode()
             except UnicodeDecodeError:
