@@ -40,8 +40,9 @@ class Chunks:
             self._trailer(data)
             return []
         if self._buffer:
+            before = len(self._buffer)
             self._buffer += data
-            if b"\n" not in data and SHORT < len(self._buffer) < LINE:
+            if b"\n" not in data and before > SHORT and len(self._buffer) < LINE:
                 return []
             data = bytes(self._buffer)
             self._buffer.clear()
@@ -88,7 +89,7 @@ class Chunks:
 
     def _hold(self, line: bytes) -> None:
         """Keep an unfinished size line, unless it cannot become one."""
-        if b"\n" in line or len(line) >= LINE or (len(line) <= SHORT and not BEGUN.fullmatch(line)):
+        if b"\n" in line or len(line) >= LINE or not BEGUN.fullmatch(line):
             raise _no_size(line)
         self._buffer += line
 

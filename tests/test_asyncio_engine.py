@@ -932,7 +932,7 @@ def test_the_private_names_of_aiohttp_are_where_they_were(monkeypatch: pytest.Mo
         assert isinstance(stock._factory(), ResponseHandler)
         assert handler._parser is None
         added = {"served", "ip", "_lost", "_exchange", "_upload", "_uploaded", "_answer", "_poll"}
-        added |= {"_more", "_after"}
+        added |= {"_more", "_after", "_early", "_early_end"}
         assert set(vars(wire)) == set(vars(handler)) | added
         assert not added & set(dir(handler))
     lower, upper = _aiohttp.VERSIONS.removeprefix("aiohttp>=").split(",<")

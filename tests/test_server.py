@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from fetcher.server import Base, pages
+from fetcher.server import Base, faults, pages, raw
 from fetcher.server import site as start
 
 Ask = Callable[..., http.client.HTTPResponse]
@@ -424,10 +424,10 @@ MUTATED += ["/chunked/5?pieces=2", "/status/503?retry-after=3", "/sitemap.xml", 
 
 
 @contextmanager
-def own_site() -> Iterator[subprocess.Popen[bytes]]:
+def own_site(*words: str) -> Iterator[subprocess.Popen[bytes]]:
     """A site whose stderr we see; `.url` is its base URL."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-m", "fetcher.server"], **pipes) as child:
+    with subprocess.Popen([sys.executable, "-m", "fetcher.server", *words], **pipes) as child:
         try:
             child.url = child.stdout.readline().decode().strip()
             yield child
@@ -553,3 +553,105 @@ def alive(pid: int) -> bool:
         return not Path("/proc/self").exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
     except (ProcessLookupError, FileNotFoundError):
         return False
+
+
+@pytest.fixture(scope="module")
+def troubled() -> Iterator[str]:
+    with start(faults=True) as base:
+        yield base
+
+
+def test_the_fault_server_lists_all_that_it_serves(troubled: str) -> None:
+    text = get(troubled, "/help")[1].decode()
+    listed = {one["path"]: one for one in json.loads(get(troubled, "/faults")[1])}
+    assert len(listed) > 300
+    assert get(troubled, "/urls")[1].decode().split() == [one["url"] for one in listed.values()]
+    for fault in faults.every():
+        assert fault.says in text
+        if fault.path not in listed:
+            assert fault.place == "full"  # where the queue of a port cannot be filled
+            continue
+        own = fault.place != "path" or fault.certificate
+        assert (listed[fault.path]["url"] == troubled + fault.path) is not own
+        assert listed[fault.path]["error"] == fault.error
+        assert f"{listed[fault.path]['url'] if own else fault.path} " in text
+    assert get(troubled, "/ca.pem")[1].startswith(b"-----BEGIN CERTIFICATE-----\n")
+
+
+def test_what_a_fault_server_does_not_have_is_404_and_the_rest_is_good(troubled: str) -> None:
+    for path in ("/no/such", "/chunks", "/chunks/no-such", "/tls/expired", "/connecting/refused", "/x?y"):
+        response, body = get(troubled, path)
+        assert response.status == 404
+        assert b"/help" in body
+    assert get(troubled, "/good/a?b")[1] == b"good: /good/a?b"
+    response, body = get(troubled, "/good/a", "HEAD")
+    assert (response.getheader("Content-Length"), body) == ("13", b"")
+    assert get(troubled, "/status/299", "POST", body=b"x" * 100_000)[0].status == 299
+
+
+def test_a_fault_is_sent_as_it_is_written(troubled: str) -> None:
+    with connected(troubled, request("/chunks/zero-crlf")) as conn:
+        assert rest(conn) == raw.CHUNKED + raw.chunks() + b"0\r\n"  # and an end of file
+    with connected(troubled, request("/closing/reset-in-line")) as conn, pytest.raises(ConnectionResetError):
+        assert rest(conn)
+    with connected(troubled, request("/slow/half-a-line")) as conn:
+        assert conn.recv(100) == b"HTTP/1.1 20"
+        conn.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            conn.recv(1)
+    with connected(troubled, request("/lengths/twice") * 2 + request("/lengths/short")) as conn:
+        kept = raw.head("Content-Length: 4000", "Content-Length: 4000") + raw.BODY
+        assert rest(conn).startswith(kept * 2 + raw.head("Content-Length: 4000") + raw.BODY[:2000])
+
+
+def test_junk_does_no_harm_to_the_fault_server() -> None:
+    with own_site("0", "--faults") as child:
+        for said in [
+            *JUNK,
+            b"\r\n\r\n",
+            b"GET\r\n\r\n",
+            request("/redirects/on/x"),
+            request("/redirects/ten/a/b"),
+        ]:
+            with connected(child.url, said) as conn, suppress(OSError):
+                conn.shutdown(socket.SHUT_WR)
+                rest(conn)
+        for one in json.loads(get(child.url, "/faults")[1]):
+            if one["path"] in ("/tls/good", "/tls/client-wanted", "/connecting/silent"):
+                with connected(one["url"].rsplit("/", 2)[0], b"\x16\x03\x01\xff\xff" + b"x" * 99) as conn:
+                    conn.shutdown(socket.SHUT_WR)
+                    rest(conn)
+        assert get(child.url, "/good/still")[1] == b"good: /good/still"
+        child.stdin.close()
+        assert child.wait(5) == 0
+        assert child.stderr.read() == b""
+
+
+WITHOUT = """
+import sys
+class Without:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("trustme", "brotli"):
+            raise ModuleNotFoundError(name=name)
+sys.meta_path.insert(0, Without())
+sys.argv = ["fetch", "serve", "--faults", "--port", "0"]
+from fetcher.cli import main
+main()
+"""
+
+
+def test_faults_are_served_without_the_libraries_of_the_tests() -> None:
+    with subprocess.Popen([sys.executable, "-c", WITHOUT], stdout=-1, stderr=-1, text=True) as child:
+        try:
+            base = child.stdout.readline().strip()
+            text = get(base, "/help")[1].decode()
+            assert get(base, "/chunks/upper-case")[1] == b"0123456789"
+            assert get(base, "/ca.pem")[0].status == 404
+            assert "/codings/gzip " in text
+            assert "/codings/br " not in text
+            assert "/tls/" not in text
+            assert re.search(r"\d\d more: needs trustme, which is not installed: pip install trustme\n", text)
+        finally:
+            child.send_signal(signal.SIGINT)
+            assert child.wait(10) == 130
+        assert "Traceback" not in child.stderr.read()

@@ -36,19 +36,26 @@ class Wire(ResponseHandler):
         self._poll: select.poll | None = None
         self._more: Iterator[None] | None = None  # what is left to decode of the bytes that came last
         self._after: list[Callable[[], None]] = []  # what the transport said meanwhile
+        self._early = b""  # what came before the first request: some speak first
+        self._early_end: bool | None = None  # ... and whether it was their last word, and a clean one
 
     def ask(self, exchange: Exchange, head: bytes, body: bytes) -> asyncio.Future[BaseException | None]:
         """Send the request; the future gives None once the response is whole, or else what went wrong."""
         self.served += 1
         self._exchange = exchange
         self._answer = self._loop.create_future()
-        if self.transport is None:
+        if self.transport is not None and self._early_end is None:
+            if len(body) <= PIECE:
+                self.transport.write(head + body)
+            else:
+                self.transport.write(head)
+                self._upload = self._loop.create_task(self._send(body))
+        if self._early:
+            self.data_received(self._early)
+        if self._early_end is not None:
+            self._end(clean=self._early_end)
+        elif self.transport is None:
             self.finish(ConnectionResetError("the connection closed before the request was sent"))
-        elif len(body) <= PIECE:
-            self.transport.write(head + body)
-        else:
-            self.transport.write(head)
-            self._upload = self._loop.create_task(self._send(body))
         return self._answer
 
     async def _send(self, body: bytes) -> None:
@@ -93,8 +100,11 @@ class Wire(ResponseHandler):
 
     @property
     def sent(self) -> bool:
-        """Whether the whole request has left: a server may answer before it has read it."""
-        if not self._uploaded or self.transport is None:
+        """Whether the whole request has left: a server may answer before it has read it.
+
+        Who spoke first may yet answer it: never, then.
+        """
+        if self._early or not self._uploaded or self.transport is None:
             return False
         return not self.transport.get_write_buffer_size()
 
@@ -110,10 +120,12 @@ class Wire(ResponseHandler):
         """Bytes have come."""
         exchange = self._exchange
         if exchange is None:
-            if self._parser is None:
+            if self._parser is not None:
+                super().data_received(data)  # a proxy's answer to CONNECT, which aiohttp itself reads
+            elif self.served or len(self._early) > PIECE:
                 self.drop()
             else:
-                super().data_received(data)  # a proxy's answer to CONNECT, which aiohttp itself reads
+                self._early += data
             return
         if self._more is not None:  # its transport would not stop at once
             self._after.append(partial(self.data_received, data))
@@ -181,6 +193,8 @@ class Wire(ResponseHandler):
             self._after.append(partial(self._end, clean=clean))
             return
         if self._exchange is None:
+            if not self.served:
+                self._early_end = clean
             return
         try:
             self._exchange.eof()

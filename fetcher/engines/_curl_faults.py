@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from contextlib import suppress
 from typing import Any, Final
 
 import pycurl
@@ -123,6 +124,8 @@ def _refused(code: int, message: str, exchange: Exchange, lines: list[bytes]) ->
     if code == TOO_LARGE or any(words in text for words in LARGE):
         return Fault("header_too_large", _short(message))
     if "location" in text:  # a second one, and different: the rest of the head is lost
+        with suppress(Fault):
+            exchange.feed(b"\r\n")  # so that the record has what came before it
         return Fault("bad_redirect", "two Location fields that differ")
     instead = next((line for words, line in REFUSALS if words in text), b"")
     if not lines or lines[-1] in (b"\r\n", b"\n"):

@@ -32,7 +32,10 @@ def loop_for(width: int, step: Callable[[], None]) -> Few | Many:
 
 
 def _multi(idle: int) -> Any:
-    multi = pycurl.CurlMulti()
+    try:
+        multi = pycurl.CurlMulti()
+    except pycurl.error as error:  # curl_multi_init fails for no other reason
+        raise MemoryError(str(error)) from error
     multi.setopt(pycurl.M_MAXCONNECTS, idle)
     return multi
 
@@ -46,10 +49,16 @@ class Few:
         self.add = self.multi.add_handle  # starts at the next turn
         self.remove = self.multi.remove_handle  # finished or not
 
-    def turn(self, timeout: float) -> None:
-        """Start what is new, wait at most so long for something to happen, and let it happen."""
-        self.multi.perform()
+    def turn(self, timeout: float, handles: int) -> None:
+        """Start what is new, wait at most so long for something to happen, and let it happen.
+
+        `handles`: how many have been added. Where the start alone ends one, nothing is waited for: it would
+        be told late, and look slower than it was, by the time that the next answer takes.
+        """
+        _, active = self.multi.perform()
         self._step()
+        if active < handles:
+            return
         if timeout > 0:
             self.multi.select(timeout)
         self.multi.perform()
@@ -74,7 +83,7 @@ class Many:
         self.multi.setopt(pycurl.M_SOCKETFUNCTION, self._socket)
         self.multi.setopt(pycurl.M_TIMERFUNCTION, self._timer)
 
-    def turn(self, timeout: float) -> None:
+    def turn(self, timeout: float, handles: int) -> None:  # noqa: ARG002 - nothing ends before the wait
         """Wait at most so long for something to happen, and let it happen."""
         act = self.multi.socket_action
         if self._due is not None:

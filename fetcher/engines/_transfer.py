@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import ssl
 import threading
@@ -68,6 +70,22 @@ def patiently(sock: socket.socket, attempt: Attempt, call: str, *args: object) -
         except TimeoutError as error:
             if error.errno:  # the system's own, not that of this slice
                 raise
+        except ssl.SSLEOFError as error:
+            if not error.reason and _was_reset(sock):
+                raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)) from None
+            raise
+
+
+def _was_reset(sock: socket.socket) -> bool:
+    """Whether it was no end of file but a reset, which Python before 3.11.9 does not tell (gh-115627).
+
+    Not to be asked where OpenSSL gave a reason: its alert to a peer that has closed is answered by a reset.
+    """
+    try:
+        sock.getpeername()
+    except OSError:
+        return True
+    return False
 
 
 def _is_answered(exchange: Exchange) -> bool:

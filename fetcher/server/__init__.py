@@ -1,7 +1,7 @@
-"""The embedded test site: sizes, delays, codings, redirects, faults and a small linked site, on loopback.
+"""The embedded test site: sizes, delays, codings, redirects and a small linked site; and the fault server.
 
-`site()` runs it in a process of its own, so that it neither shares the loop nor counts into the CPU time of
-what it serves; `run()` is the same in this process, for `fetch serve`.
+`site()` runs either in a process of its own, so that it neither shares the loop nor counts into the CPU time
+of what it serves; `run()` is the same in this process, for `fetch serve`.
 """
 
 from __future__ import annotations
@@ -23,21 +23,28 @@ class Base(str):
     pid: int
 
 
-def run(host: str = "127.0.0.1", port: int = 0, ready: Callable[[str], None] | None = None) -> None:
-    """Serve until interrupted; `ready` hears the base URL once it listens. Port 0: any free one.
+def run(
+    host: str = "127.0.0.1",
+    port: int = 0,
+    ready: Callable[[str], None] | None = None,
+    *,
+    faults: bool = False,
+) -> None:
+    """Serve the site, or all that can go wrong (see `faults`), until interrupted. Port 0: any free one.
 
-    Raises UsageError when it cannot listen there.
+    `ready` hears the base URL once it listens. Raises UsageError when it cannot listen there.
     """
-    from fetcher.server.listen import run
+    from fetcher.server import listen, troubled
 
-    run(host, port, ready)
+    (troubled if faults else listen).run(host, port, ready)
 
 
 @contextmanager
-def site(port: int = 0) -> Iterator[Base]:
-    """The site as a process of its own on 127.0.0.1: its base URL. It ends with the context, or with us."""
+def site(port: int = 0, *, faults: bool = False) -> Iterator[Base]:
+    """The same as a process of its own on 127.0.0.1: its base URL. It ends with the context, or with us."""
+    words = [str(port), *(["--faults"] if faults else [])]
     child = subprocess.Popen(  # noqa: S603 - this interpreter, this package
-        [*command("fetcher.server"), str(port)],
+        [*command("fetcher.server"), *words],
         stdin=subprocess.PIPE,  # the leash: it closes when we end, however we end
         stdout=subprocess.PIPE,
         text=True,

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 
 from fetcher.errors import UsageError
-from fetcher.server.listen import run
+from fetcher.server import listen, troubled
 
 TICK = 0.5  # seconds between two looks at who our parent is
 
@@ -41,7 +41,9 @@ def main() -> int:
     # Ctrl-C reaches the whole process group; the parent may still want to drain what it has asked us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        run("127.0.0.1", int(sys.argv[1]) if len(sys.argv) > 1 else 0, announce, leash)
+        words = sys.argv[1:]
+        server = troubled if "--faults" in words else listen
+        server.run("127.0.0.1", int(words[0]) if words else 0, announce, leash)
     except UsageError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -22,7 +22,7 @@ BACKLOG = 4096  # connections that may wait to be accepted: a load test opens th
 
 def run(host: str, port: int, ready: Callable[[str], None] | None = None, leash: Leash | None = None) -> None:
     """Serve until interrupted, or until the leash calls its `stop`."""
-    _more_descriptors()
+    more_descriptors()
     asyncio.run(_serve(host, port, ready, leash))
 
 
@@ -43,10 +43,10 @@ async def _serve(host: str, port: int, ready: Callable[[str], None] | None, leas
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise UsageError(f"cannot listen at {host}:{port}: {why}; choose another port, or 0") from error
     if leash is not None:
-        leash(lambda: _call(loop, stopped.set))
+        leash(lambda: call(loop, stopped.set))
     try:
         if ready is not None:
-            ready(_base(server))
+            ready(base_of(server))
         await stopped.wait()
     finally:
         server.close()
@@ -77,17 +77,19 @@ def _slow_paths() -> web.AppRunner:
     )
 
 
-def _base(server: asyncio.Server) -> str:
+def base_of(server: asyncio.Server) -> str:
+    """Where it listens, as a URL without a path."""
     host, port = server.sockets[0].getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _call(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
+def call(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
+    """Call it in the loop, from another thread."""
     with suppress(RuntimeError):  # the loop has been closed meanwhile
         loop.call_soon_threadsafe(function)
 
 
-def _more_descriptors() -> None:
+def more_descriptors() -> None:
     """As many connections as the system lets us have."""
     with suppress(ImportError, ValueError, OSError):  # no such thing on Windows
         import resource
