@@ -27,7 +27,15 @@ LOCAL: Final = tuple(
         *("::1/128", "fc00::/7", "fe80::/10"),
     )
 )
-METADATA: Final = frozenset(map(ip_address, ("169.254.169.254", "fd00:ec2::254")))  # of a cloud, not yours
+METADATA: Final = frozenset(  # what a cloud tells a machine about itself, and the secrets it gives it
+    map(
+        ip_address,
+        (
+            *("169.254.169.254", "169.254.170.2", "169.254.170.23", "100.100.100.200"),
+            *("fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254"),
+        ),
+    )
+)
 
 
 def local(address: str) -> bool:

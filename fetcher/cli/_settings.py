@@ -24,6 +24,7 @@ SWITCH: Final = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off"), False),
 }
+SECRET: Final = frozenset(("header", "header_for", "auth", "data", "proxy"))  # never shown
 RANGED: Final = frozenset(("http", *(name for name, *_ in RANGES))) - {"max_size"}  # that one is text here
 CLOSE: Final = 0.75  # how much a variable must look like an option's to be taken for a slip
 
@@ -48,7 +49,7 @@ def settings(explicit: str = "") -> dict[str, Any]:
     for path, trusted in files:
         for key, value in _read(path).items():
             name = key.replace("-", "_")
-            _check(path, key, name, trusted=trusted)
+            _check(path, key, name, trusted=trusted, value=value)
             found[name] = _value(BY_NAME[name], value, f"{path}: {key!r}")
     for option in TABLE:
         variable = f"FETCH_{option.name.upper()}"
@@ -80,12 +81,13 @@ def _read(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: not TOML: {error}") from error
 
 
-def _check(path: Path, key: str, name: str, *, trusted: bool) -> None:
+def _check(path: Path, key: str, name: str, *, trusted: bool, value: Any) -> None:
     if name not in BY_NAME:
         close = get_close_matches(name, BY_NAME, 1)
         hint = f": did you mean {close[0].replace('_', '-')}?" if close else ""
         raise UsageError(f"{path}: there is no option {key!r}{hint}")
-    if not trusted and name not in HARMLESS:
+    lifts = name == "deny_private" and value is not True  # what the user's own file may have set
+    if not trusted and (lifts or name not in HARMLESS):
         raise UsageError(
             f"{path}: {key!r} may not be set by a file that happens to lie in the working directory: "
             f"give --{key.replace('_', '-')}, or name the file with --config {path}"
@@ -119,7 +121,8 @@ def _value(option: Option, value: Any, where: str) -> Any:
         else type(value) is kind
     )
     if not fits:
-        raise UsageError(f"{where} is {value!r}, but {_wanted(option)} wanted")
+        given = type(value).__name__ if option.name in SECRET else repr(value)
+        raise UsageError(f"{where} is {given}, but {_wanted(option)} wanted")
     if option.name in RANGED:
         try:
             check(Options(**{option.name: value}))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Any, Final
+from typing import Any, BinaryIO, Final, cast
 
 from fetcher.cli._descriptors import width
 from fetcher.errors import LocalFault, UsageError
@@ -14,6 +15,8 @@ from fetcher.outputs import Output, Whole
 from fetcher.sinks import Write, jsonl, lines
 
 NARROWEST: Final = 20  # columns that words are wrapped to
+# What JSON lets through and a terminal acts on: C1 controls, and marks that turn the direction of text.
+ACTING: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def stdout(values: dict[str, Any], shown: tuple[str, ...]) -> Output:
@@ -22,7 +25,7 @@ def stdout(values: dict[str, Any], shown: tuple[str, ...]) -> Output:
         raise UsageError("standard output is closed: open it, or send it to /dev/null")
     raw = Whole(sys.stdout.fileno(), "standard output")
     if values["json"]:
-        sink = jsonl.sink(raw, shown)
+        sink = jsonl.sink(cast(BinaryIO, _Terminal(raw)) if sys.stdout.isatty() else raw, shown)
     else:
         tty = sys.stdout.isatty()
         color = tty and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
@@ -48,6 +51,18 @@ def say(text: str, gives_up: Callable[[float], bool] | None = None) -> None:
     stream.gives_up = gives_up
     with suppress(BrokenPipeError, LocalFault):
         stream.write(f"{text}\n".encode(sys.stderr.encoding or "utf-8", "backslashreplace"))
+
+
+class _Terminal:
+    """JSON on its way to a terminal: the same values, but nothing in them that the terminal would act on."""
+
+    def __init__(self, raw: Whole) -> None:
+        self._raw = raw
+
+    def write(self, data: bytes) -> int:
+        """Whole lines of JSON: only its strings hold such characters, and they may be written as codes."""
+        text = ACTING.sub(lambda one: f"\\u{ord(one[0]):04x}", data.decode("utf-8"))
+        return self._raw.write(text.encode("utf-8"))
 
 
 @contextmanager

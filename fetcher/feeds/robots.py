@@ -128,7 +128,7 @@ class Robots:
             return OPEN
         if result.error is not None or not 200 <= status < 300:
             why = f"{result.error}: {result.message}" if result.error else f"status {status}"
-            if result.error and KINDS[result.error].whose in UNREACHED:
+            if result.error and _is_unreached(result):
                 return Site(None, result.message or "", result.error)  # its pages cannot be reached either
             is_long = (pause_asked(result, self._wall) or 0.0) > PATIENCE
             is_backoff = is_long or result.error == "host_backoff"
@@ -176,6 +176,13 @@ def _plain(options: Options) -> Options:
     return replace(
         options, header=travelling, header_for=(), auth="", method="GET", data=None, max_redirects=HOPS
     )
+
+
+def _is_unreached(result: Result) -> bool:
+    """Whether it is the site itself that cannot be reached, and not what its robots.txt was redirected to."""
+    request, kind = result.request, result.error or ""
+    own = request is not None and f"{request.scheme}://{request.authority}" == request.origin
+    return own and (kind == "blocked_address" or KINDS[kind].whose in UNREACHED)
 
 
 def _refusal(site: Site, page: Request) -> str:

@@ -17,6 +17,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple, Protocol
 
+from fetcher.sources._bytes import BrokenGzip as BrokenGzip
+from fetcher.sources._bytes import gunzip as gunzip
+from fetcher.sources._bytes import joined as joined
+
 
 class Skip(NamedTuple):
     """A line with nothing to ask; counted by reason in the summary."""
@@ -31,7 +35,14 @@ class Bad(NamedTuple):
     why: str
 
 
-Item = str | Skip | Bad
+class Numbered(NamedTuple):
+    """A URL that an earlier run has given its row (`fetch retry`)."""
+
+    row: int
+    text: str
+
+
+Item = str | Skip | Bad | Numbered
 
 
 class Reading(NamedTuple):

@@ -78,7 +78,7 @@ def _mode(name: str, commands: Sequence[str]) -> int:
     try:
         return os.stat(name).st_mode  # noqa: PTH116  (Path takes an empty name for this folder)
     except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a NUL in the name
-        shown = mask(name) if SLIP.match(name) else name if name and name.isprintable() else repr(name)
+        shown = mask(name) if name and name.isprintable() else repr(mask(name))
         raise UsageError(f"{shown}: there is no such file; {_hint(name, commands)}") from error
     except OSError as error:
         raise UsageError(f"{name}: cannot be read: {error.strerror}") from error
@@ -97,7 +97,7 @@ def _hint(name: str, commands: Sequence[str]) -> str:
     if url:
         return f"if it is a URL, write {url}"
     if not path.parent.is_dir():
-        return f"nor is there a folder {path.parent}"
+        return f"nor is there a folder {mask(str(path.parent))}"
     return "give a file, a URL with ://, or - for standard input"
 
 

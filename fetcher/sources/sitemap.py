@@ -23,7 +23,7 @@ ENTRIES: Final = {"url", "sitemap", "item", "entry"}
 ENTRY: Final = re.compile(rb"<(?:[\w.-]+:)?(?:url|sitemap|item|entry)[\s>]")
 KNOWN: Final = rb"(?:amp|lt|gt|quot|apos|#[0-9]+|#[xX][0-9a-fA-F]+);"
 BARE: Final = re.compile(rb"(<!\[CDATA\[.*?\]\]>)|&(?!" + KNOWN + rb")", re.DOTALL)
-TAGLESS: Final = 1 << 20  # bytes that may come without the end of a tag
+TAGLESS: Final = 1 << 20  # bytes that may come without the end of a tag, or of a comment
 DEPTH: Final = 32  # elements within each other
 BREAKS: Final = 1000  # broken places, after which nothing more is read: each costs a new parser
 
@@ -89,6 +89,7 @@ class _Sitemap:
     def _start(self) -> None:
         self._open, self._text = [], None
         self._fed = 0  # bytes before the piece that is fed now
+        self._silent = 0  # bytes since expat told of anything: what it has not told of yet, it keeps
         self._expat = expat.ParserCreate(self._encoding)
         self._expat.buffer_text = True
         self._expat.XmlDeclHandler = self._declared
@@ -96,6 +97,7 @@ class _Sitemap:
         self._expat.StartElementHandler = self._begin
         self._expat.EndElementHandler = self._end
         self._expat.CharacterDataHandler = self._characters
+        self._expat.CommentHandler = self._expat.ProcessingInstructionHandler = self._told
 
     def taken(self) -> list[Item]:
         """What has been found since the last call."""
@@ -111,6 +113,7 @@ class _Sitemap:
                     return
                 piece = piece[match.start() :]
                 self._go_on()
+            self._silent += len(piece)
             try:
                 self._expat.Parse(piece, final)
             except (expat.ExpatError, ValueError, LookupError) as error:
@@ -121,6 +124,8 @@ class _Sitemap:
                 piece = piece[at + 1 :]
             else:
                 self._fed += len(piece)
+                if self._silent > TAGLESS:  # a `>` in a comment or an attribute ends nothing
+                    raise _Hopeless(f"{TAGLESS:,} bytes without the end of a tag or a comment")
                 return
 
     def end(self) -> None:
@@ -150,6 +155,9 @@ class _Sitemap:
 
     # What expat calls.
 
+    def _told(self, *_: object) -> None:
+        self._silent = 0
+
     def _declared(self, version: str, encoding: str | None, standalone: int) -> None:  # noqa: ARG002
         self._encoding = self._encoding or encoding
 
@@ -157,6 +165,7 @@ class _Sitemap:
         raise UsageError(f"it declares the entity {name[:50]!r}; a sitemap needs none, bombs do: refused")
 
     def _begin(self, tag: str, attributes: dict[str, str]) -> None:
+        self._silent = 0
         name = tag.rpartition(":")[2]
         parent = self._open[-1].rpartition(":")[2] if self._open else ""
         if not self._open:
@@ -175,12 +184,14 @@ class _Sitemap:
             self._found.append(item(attributes.get("href", "")))
 
     def _end(self, tag: str) -> None:
+        self._silent = 0
         self._open.pop()
         if self._text is not None and tag.rpartition(":")[2] in {"loc", "link"}:
             self._found.append(item("".join(self._text)))
             self._text = None
 
     def _characters(self, data: str) -> None:
+        self._silent = 0
         if self._text is not None and self._size <= LIMIT:
             self._size += len(data)
             self._text.append(data)

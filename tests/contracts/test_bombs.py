@@ -1,23 +1,40 @@
-"""Few bytes that unpack into a gigabyte: they cost their own URL, nobody else's, and hold nothing up."""
+"""Few bytes that unpack into gigabytes: they cost their own URL, nobody else's, and hold nothing up.
+
+Bodies, bodies of redirects, robots.txt, sitemaps and pages of a crawl, in every coding and every engine: each
+is told by its kind, and the whole tree of processes holds no more memory than it does for small bodies.
+"""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import fetcher
-from fetcher import engines, menu
+from fetcher import decode, engines, layers, menu
 from fetcher.engines._exchange import Exchange
 from fetcher.errors import Fault, UsageError
 from fetcher.model import Options, Request
 from tests.servers import Raw, answers, by_path, raw, response
 
 GIB = 1 << 30
+TEN = 10 * GIB
+MORE = 64 << 20  # bytes that a bomb may cost beyond what small bodies do
+FEW = ("asyncio", "processes")  # engines whose memory is watched in every run, the others' in long ones
+ROOT = Path(fetcher.__file__).parents[1]
 
 
 @pytest.fixture(params=menu.names(engines))
@@ -106,3 +123,182 @@ def test_what_unpacks_into_much_is_whole_and_its_connection_serves_on(name: str)
     assert [result.error for result in results] == [None] * 6
     assert [result.size for result in results] == [2 if path == "/plain" else len(page) for path in paths]
     assert {result.sha256 for result in results if result.size != 2} == {hashlib.sha256(page).hexdigest()}
+
+
+# Ten gigabytes.
+
+
+@cache
+def bombs_of_ten() -> dict[str, tuple[bytes, str]]:
+    """Ten gigabytes of zeros in each coding that can be undone here: (bytes, Content-Encoding)."""
+    block = gzip.compress(bytes(64 << 20), 9, mtime=0) * (TEN >> 26)  # members may follow each other
+    nested = block
+    for _ in range(4):
+        nested = gzip.compress(nested, 9, mtime=0)
+    found = {"gzip": (block, "gzip"), "nested": (nested, ", ".join(["gzip"] * 5))}
+    if zstd := layers.coder("zstd"):
+        found["zstd"] = (zstd.compress(bytes(64 << 20)) * (TEN >> 26), "zstd")
+    if brotli := layers.coder("br"):
+        coder = brotli.Compressor(quality=5, lgwin=22)
+        first, again, same = (coder.process(bytes(16 << 20)) + coder.flush() for _ in range(3))
+        assert again == same
+        found["br"] = (first + again * ((TEN >> 24) - 1) + coder.finish(), "br")
+    return found
+
+
+def test_they_are_bombs() -> None:
+    assert len(bombs_of_ten()["nested"][0]) < 2000
+    for name, (packed, codings) in bombs_of_ten().items():
+        assert len(packed) < 11_000_000
+        if name in ("zstd", "br"):  # the quick ones, to their end
+            coder = decode.Decoder((codings,), TEN)
+            assert sum(map(len, coder.feed(packed[: len(packed) // 64]))) > TEN // 100
+
+
+def coded(name: str, *fields: str, status: str = "200 OK") -> bytes:
+    packed, codings = bombs_of_ten()[name]
+    return response(packed, f"Content-Encoding: {codings}", *fields, status=status)
+
+
+# Runs a command and says how much memory its tree of processes held at most. A process of its own, because
+# what a child has held at most begins with what its parent holds.
+OBSERVER = """
+import json, os, subprocess, sys, time
+from fetcher.usage import usage
+child = subprocess.Popen([sys.executable, "-m", "fetcher", *sys.argv[1:]], stdout=subprocess.PIPE)
+os.set_blocking(child.stdout.fileno(), False)
+most, said, ended = 0, b"", None
+while ended is None:
+    ended = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    most = max(most, usage(child.pid).rss)
+    said += child.stdout.read() or b""
+    time.sleep(0.01)
+_, status, used = os.wait4(child.pid, 0)
+most = max(most, used.ru_maxrss << 10)
+said += child.stdout.read() or b""
+print(json.dumps([most, os.waitstatus_to_exitcode(status), said.decode()]))
+"""
+
+
+def observed(*words: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    """The most memory that a command held, and its records by URL."""
+    command = [sys.executable, "-c", OBSERVER, *words, "-q", "--json", "--retries", "0"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as observer:
+        try:
+            told, errors = observer.communicate()
+        finally:
+            with suppress(ProcessLookupError):  # a test that is stopped leaves nothing that unpacks on
+                os.killpg(observer.pid, signal.SIGKILL)
+    most, code, said = json.loads(told)
+    assert code in (0, 1), errors
+    assert b"Traceback" not in errors
+    return most, {record["url"]: record for record in map(json.loads, said.splitlines())}
+
+
+def answered(place: str = "") -> dict[str, bytes]:
+    """Every bomb as a body and, if there is a place, as the body of a redirect to it."""
+    table = {f"/{name}": coded(name) for name in bombs_of_ten()}
+    for name in bombs_of_ten():
+        table[f"/moved/{name}"] = coded(name, "Location: /small", status="302 Found")
+    return {**table, "/small": response(b"small")}
+
+
+def test_ten_gigabytes_are_told_by_their_kind(name: str) -> None:
+    """In bodies and in those of redirects, which nobody wants but whose end must be found."""
+    with raw(by_path(answered())) as server:
+        asked = [server.url[:-1] + path for path in answered()]
+        results = list(fetcher.fetch(asked, engine=name, retries=0, max_size=32 << 20, timeout=60))
+    small = [result for result in results if result.url.endswith("/small")]
+    assert [result.error for result in small] == [None]
+    assert {result.error for result in results if result not in small} == {"decoded_too_large"}
+    assert {(result.size, result.wire_size) for result in results if result not in small} == {(None, None)}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_ten_gigabytes_take_no_memory_and_little_time(name: str) -> None:
+    """With the default limit, 1 GiB."""
+    with raw(by_path(answered())) as server:
+        base = server.url[:-1]
+        usual, _ = observed(*[f"{base}/small?{n}".partition("?")[0] for n in range(9)], "-e", name, "-c", "4")
+        paths = [path for path in answered() if path != "/small"]
+        most, records = observed(*(base + path for path in paths), "-e", name, "-c", "4", "--timeout", "120")
+    assert Counter(record["error"] for record in records.values()) == {"decoded_too_large": len(paths)}
+    assert most < usual + MORE
+
+
+def page(*links: str) -> bytes:
+    text = "".join(f'<a href="{link}">x</a>' for link in links)
+    return response(text.encode(), "Content-Type: text/html")
+
+
+def site(other: str, *, bombs: bool) -> dict[str, bytes]:
+    """A site whose pages, sitemaps and neighbour's robots.txt are bombs; or the same with small ones."""
+    names = list(bombs_of_ten())
+    quick = "zstd" if "zstd" in names else "nested"  # a sitemap is unpacked up to 1 GiB
+    small = page()
+    return {
+        "/": page(*(f"/page/{name}" for name in names), f"{other}beyond"),
+        "/robots.txt": response(b"Sitemap: /packed.xml.gz\nSitemap: /coded.xml\nSitemap: /comment.xml.gz\n"),
+        **{f"/page/{name}": coded(name, "Content-Type: text/html") if bombs else small for name in names},
+        "/packed.xml.gz": response(bombs_of_ten()["gzip"][0] if bombs else b""),
+        "/coded.xml": coded(quick) if bombs else response(b"<urlset/>"),
+        "/comment.xml.gz": response(comment() if bombs else b""),
+    }
+
+
+@cache
+def comment() -> bytes:
+    """A sitemap that is one comment, of 10 GB; a `>` ends no comment."""
+    begin = gzip.compress(b"<urlset><url><loc>http://127.0.0.1:1/</loc></url><!-- ")
+    return begin + gzip.compress(b">" * (64 << 20), 9, mtime=0) * (TEN >> 26)
+
+
+def crawled(name: str, *, bombs: bool) -> tuple[int, dict[str, dict[str, Any]]]:
+    robots = coded("nested") if bombs else response(b"")
+    with (
+        raw(by_path({"/robots.txt": robots, "/beyond": page()})) as other,
+        raw(by_path(site(other.url, bombs=bombs))) as server,
+    ):
+        words = ["--scope", "any", "-e", name, "-c", "4", "--timeout", "60", "--max-pages", "9"]
+        most, records = observed("crawl", server.url, *words)
+        told = {url.replace(server.url, "/").replace(other.url, "other/"): records[url] for url in records}
+    return most, told
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(one, marks=() if one in FEW else pytest.mark.long) for one in menu.names(engines)],
+    indirect=True,
+)
+def test_ten_gigabytes_in_a_crawl_take_no_memory(name: str) -> None:
+    usual, fine = crawled(name, bombs=False)
+    most, records = crawled(name, bombs=True)
+    assert {record["error"] for record in fine.values()} == {None}
+    kinds = {path: record["error"] for path, record in records.items()}
+    assert kinds.pop("http://127.0.0.1:1/", "connect_refused") == "connect_refused"
+    assert kinds == {
+        "/": None,
+        **{f"/page/{coding}": "decoded_too_large" for coding in bombs_of_ten()},
+        "other/beyond": "robots_denied",
+        "/packed.xml.gz": None,  # a file, read as far as a sitemap may be long
+        "/comment.xml.gz": None,
+        "/coded.xml": "decoded_too_large",
+    }
+    assert "decoded_too_large" in records["other/beyond"]["message"]
+    assert most < usual + MORE
+
+
+def test_ten_gigabytes_in_a_list_take_no_memory(tmp_path: Path) -> None:
+    """A sitemap as INPUT: one comment, one attribute, one processing instruction of 10 GB, or only zeros."""
+    block = gzip.compress(b">" * (64 << 20), 9, mtime=0) * (TEN >> 26)
+    entry = b"<urlset><url><loc>no url</loc></url>"
+    for number, begin in enumerate((b"<!-- ", b'<url a="', b"<?x ")):
+        tmp_path.joinpath(f"{number}.xml.gz").write_bytes(gzip.compress(entry + begin) + block)
+    tmp_path.joinpath("3.xml.gz").write_bytes(gzip.compress(entry) + bombs_of_ten()["gzip"][0])
+    usual, _ = observed("ftp://no.url/")
+    most, records = observed(*map(str, sorted(tmp_path.iterdir())), "--column", "url")
+    assert {record["error"] for record in records.values()} == {"invalid_url"}
+    assert most < usual + MORE
