@@ -171,6 +171,7 @@ def _first_host(plan: Plan) -> str:
 
 
 def _check(values: dict[str, Any], rules: Sequence[Rule]) -> None:
+    from fetcher import loadtest
     from fetcher.loadtest.fail_on import parse_fail_on
 
     for path in values["output"]:
@@ -180,12 +181,8 @@ def _check(values: dict[str, Any], rules: Sequence[Rule]) -> None:
         parse_fail_on(values["fail_on"])
         if not values["baseline"]:
             raise UsageError("--fail-on compares with --baseline FILE: name one")
-    if values["find_max"] and not rules:
-        raise UsageError("--find-max needs --slo: the highest rate at which what holds?")
-    if values["find_max"] and any(not rule.upper for rule in rules):
-        raise UsageError(
-            "--find-max goes with limits from above, such as p99<50ms: it looks for the rate itself"
-        )
+    if values["find_max"]:
+        loadtest.searchable(rules)
     if values["find_max"] and (values["rate"] or values["stages"] or values["count"]):
         raise UsageError("--find-max chooses the rates itself: leave --rate, --stages and -n out")
 

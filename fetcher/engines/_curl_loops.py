@@ -18,6 +18,7 @@ from fetcher import descriptors
 
 FEW: Final = 128  # handles; measured: equal somewhere between 64 and 256
 FD_SETSIZE: Final = 1024  # of the C library
+FINE: Final = 0.05  # seconds; a shorter wait is one for a due time, and epoll is late by up to a millisecond
 SPARE: Final = 64  # descriptors that the caller may open meanwhile
 
 
@@ -88,7 +89,11 @@ class Many:
         act = self.multi.socket_action
         if self._due is not None:
             timeout = min(timeout, self._due - time.monotonic())
-        for descriptor, events in self._poll.poll(max(timeout, 0)):
+        timeout = max(timeout, 0)
+        if 0 < timeout < FINE and self._poll.fileno() < FD_SETSIZE:
+            select.select((self._poll,), (), (), timeout)
+            timeout = 0
+        for descriptor, events in self._poll.poll(timeout):
             mask = pycurl.CSELECT_IN if events & select.EPOLLIN else 0
             mask |= pycurl.CSELECT_OUT if events & select.EPOLLOUT else 0
             mask |= pycurl.CSELECT_ERR if events & (select.EPOLLERR | select.EPOLLHUP) else 0

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from fetcher.comparison.machine import environment
+from fetcher.errors import UsageError
 from fetcher.loadtest.crew import Crew
 from fetcher.loadtest.findmax import Probe, Search
 from fetcher.loadtest.plan import Plan
@@ -93,6 +94,7 @@ def search(
     The record is that of the last run at the rate that was found, with the search in `max_rate`. `probed`
     hears of each run as it ends.
     """
+    searchable(rules)
     percents = [percent for rule in rules if (percent := rule.percent) is not None]
     found = Search(seconds=plan.seconds or 10.0, samples=max(map(needed, percents), default=0))
     records: dict[float, dict[str, Any]] = {}
@@ -111,6 +113,16 @@ def search(
     record["max_rate"] = answer.record()
     record["verdict"], record["why"] = answer.verdict, answer.words
     return record
+
+
+def searchable(rules: Sequence[Rule]) -> None:
+    """Raises UsageError for limits by which no highest rate can be found."""
+    if not rules:
+        raise UsageError("--find-max needs --slo: the highest rate at which what holds?")
+    if any(not rule.upper for rule in rules):
+        raise UsageError(
+            "--find-max goes with limits from above, such as p99<50ms: it looks for the rate itself"
+        )
 
 
 def _used(
