@@ -65,22 +65,22 @@ def crawl(
     engine: str = "asyncio",
     options: Options | None = None,
     *,
-    resume: str = "",
+    state: str = "",
     **settings: Any,
 ) -> Iterator[Result]:
     """Follow the links of a site from each start and yield one Result for every page, as completed.
 
     `settings` are fields of Options (robots.txt is obeyed unless `robots=False`) and of `options.Crawl`.
-    `resume` names a file that keeps the crawl: the same call again yields what it holds, and goes on. Raises
+    `state` names a file that keeps the crawl: the same call again yields what it holds, and goes on. Raises
     as `fetch` does.
     """
     from fetcher.feeds.frontier import Frontier, Keeping
     from fetcher.site import Site
 
     follow, wanted, listed = _crawl(starts, options, settings)
-    site = Site(resume)
+    site = Site(state)
     try:
-        frontier = Frontier(listed, wanted, follow, site, Keeping(records=bool(resume)))
+        frontier = Frontier(listed, wanted, follow, site, Keeping(records=bool(state)))
         yield from site.results()
         with Run(frontier, engine, replace(wanted, max_redirects=0), Outbox()) as run:
             if run.warning:
@@ -132,13 +132,13 @@ def load(
     options: Options | None = None,
     *,
     slo: str = "",
+    find_max: bool = False,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Load-test a server, and give the record with its verdict: see `loadtest`.
+    """Load-test a server, and give the record that `--json` prints: see `loadtest`.
 
     `settings` are fields of Options and of `loadtest.plan.Load` (`rate` is that of the schedule). Only
-    loopback and private addresses are sent to, but for hosts in `allow`. Raises UsageError before the first
-    request, LocalFault where a worker fails.
+    private addresses are sent to, but for hosts in `allow`. Raises UsageError, LocalFault if a worker fails.
     """
     from fetcher import loadtest
     from fetcher.loadtest.plan import Load, planned
@@ -150,7 +150,7 @@ def load(
     listed = [targets] if isinstance(targets, str) else _listed(targets, "load")
     pieces: list[Piece] = [("", target) for target in listed]
     plan = planned(pieces, _options(options, rest), asked, engine)
-    return loadtest.run(plan, parse(slo) if slo else ())
+    return (loadtest.search if find_max else loadtest.run)(plan, parse(slo) if slo else ())
 
 
 def compare(

@@ -157,6 +157,7 @@ COLUMNS: Final = (
     *("content_type", "encoding", "content_length", "http_version", "ip", "elapsed", "dns", "connect"),
     *("tls", "ttfb", "attempts", "redirects", "started", "engine"),
 )
+MORE: Final = ("sha256", "depth", "referrer", "headers", "saved")  # which some runs have, in this order
 PARITY: Final = (
     *("ok", "status", "error", "final_url", "size", "wire_size"),
     *("content_type", "encoding", "redirects", "sha256"),

@@ -32,6 +32,7 @@ class Outbox:
         self.sinks = sinks
         self.queued = queued
         self.capacity = capacity
+        self.withhold: Callable[[Result], bool] | None = None  # what else shall get no record
         self.notify = notify  # called in the loop's thread whenever something is there to get
         self.stop_at: float | None = None  # monotonic; the loop cancels what is in flight at this time
         self.finished = False
@@ -43,8 +44,11 @@ class Outbox:
     def put(self, results: Sequence[Result]) -> None:
         """Hand results on, in order. Raises only what a sink raises (a full disk).
 
-        Rows that the user stopped get no record, so that a resumed run asks them again.
+        Rows that were stopped, by the user or by a fault of this machine that ends the run (`withhold`), get
+        no record, so that a resumed run asks them again.
         """
+        if self.withhold is not None:
+            results = [result for result in results if not self.withhold(result)]
         if self.stop_at is not None:
             results = [result for result in results if result.error != "cancelled"]
         if not results:

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Final
 
 from fetcher.errors import LocalFault, UsageError
 from fetcher.menu import cure
-from fetcher.sinks.csv import guarded
+from fetcher.sinks.csv import unguarded
 
 Record = dict[str, Any]
 Piece = Record | str  # a record; or which one is left out, and why
@@ -30,7 +30,7 @@ LIMIT: Final = 16 << 20  # bytes of a line; a longer one is none of ours
 BATCH: Final = 2048  # rows of a .parquet that are read at once
 TOLD: Final = 3  # warnings in full; the rest is counted
 _NEVER_NULL: Final = frozenset(("input", "url", "started", "engine"))
-_BOOL: Final = {"true": True, "false": False, "TRUE": True, "FALSE": False}  # spreadsheets shout
+csv.field_size_limit(max(csv.field_size_limit(), 4 << 20))  # headers and redirects outgrow its 128 KiB
 
 
 class Records(Iterator[Record]):
@@ -38,8 +38,7 @@ class Records(Iterator[Record]):
 
     def __init__(self, path: str, pieces: Iterator[Piece]) -> None:
         self.path = path
-        self._told: list[str] = []
-        self._untold = 0
+        self._left, self._told = 0, list[str]()
         first = list(next(([piece] for piece in pieces), []))  # opens the file: it may be none of ours
         self._pieces = chain(first, pieces)
 
@@ -47,21 +46,26 @@ class Records(Iterator[Record]):
         for piece in self._pieces:
             if not isinstance(piece, str):
                 return piece
-            if len(self._told) < TOLD:
+            self._left += 1
+            if self._left <= TOLD:
                 self._told.append(f"{self.path}: {piece}")
-            else:
-                self._untold += 1
         raise StopIteration
 
     @property
     def warnings(self) -> list[str]:
         """What was left out so far; complete after the last record."""
-        more = f"{self.path}: {self._untold:,} more are no whole records: left out"
-        return [*self._told, *([more] if self._untold else [])]
+        more = f"{self.path}: {self._left - TOLD:,} more are no whole records: left out"
+        return [*self._told, *([more] if self._left > TOLD else [])]
 
 
 def read(path: str) -> Records:
     """The records of a file, as they are asked for. Raises UsageError for what is no file of records."""
+    form, packed = kind(path)
+    return Records(path, pieces(path, packed, _FORMS[form]))
+
+
+def kind(path: str) -> tuple[str, bool]:
+    """Which of the formats it is of, and whether gzipped. Raises UsageError for none."""
     packed = path.lower().endswith(".gz")
     suffix = Path(path[:-3] if packed else path).suffix.lower()
     try:
@@ -69,16 +73,14 @@ def read(path: str) -> Records:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise UsageError(f"{path!r} cannot be read: {why}: give what `-o FILE` has written") from error
-    form = _FORMS.get(suffix)
-    if form is None and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        form = _jsonl  # a pipe, <(a command): no suffix to go by
-    if form is None:
-        known = ", ".join(_FORMS)
-        raise UsageError(f"{path} is no file of records: give one of {known}, each also .gz")
-    return Records(path, _pieces(path, form, packed))
+    if suffix in _FORMS:
+        return suffix, packed
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        raise UsageError(f"{path} is no file of records: give one of {', '.join(_FORMS)}, each also .gz")
+    return ".jsonl", packed  # a pipe, <(a command): no suffix to go by
 
 
-def _pieces(path: str, form: Callable[[BinaryIO], Iterator[Piece]], packed: bool) -> Iterator[Piece]:
+def pieces(path: str, packed: bool, form: Callable[[BinaryIO], Iterator[Any]]) -> Iterator[Any]:
     """Open, read, close; and what the system says on the way, as our words."""
     begun = False
     try:
@@ -104,15 +106,14 @@ def _jsonl(stream: BinaryIO) -> Iterator[Piece]:
     for number, line in enumerate(iter(partial(stream.readline, LIMIT), b""), 1):
         if line.isspace():
             continue
-        torn = False
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):
-            row, torn = None, line.startswith(b"{") and not line.endswith(b"\n")
-        if torn:
-            yield f"line {number:,} was cut off: left out"
-        elif isinstance(row, dict) and _is_whole(row):
+            row = None
+        if isinstance(row, dict) and is_whole(row):
             yield row
+        elif row is None and line.startswith(b"{") and not line.endswith(b"\n"):
+            yield f"line {number:,} was cut off: left out"
         elif begun:
             yield f"line {number:,} is no record: left out"
         else:
@@ -135,10 +136,10 @@ def _csv(stream: BinaryIO) -> Iterator[Piece]:
         while True:
             try:
                 row = next(rows)
-                record = _record(header, row) if row and lines.ended else None
+                record = record_of(header, row) if row and lines.ended else None
             except StopIteration:
                 return
-            except (csv.Error, ValueError, KeyError, OverflowError):
+            except (csv.Error, ValueError, KeyError, OverflowError, RecursionError):
                 row, record = [""], None
             if record is not None:
                 yield record
@@ -161,7 +162,8 @@ class _Lines(Iterator[str]):
         raise StopIteration
 
 
-def _record(header: list[str], row: list[str]) -> Record:
+def record_of(header: list[str], row: list[str]) -> Record:
+    """What was written as this row; raises what its parsers do for what was not."""
     return {name: _typed(name, cell) for name, cell in zip(header, row, strict=True)}
 
 
@@ -169,21 +171,18 @@ def _typed(name: str, cell: str) -> Any:
     """What was written as this cell."""
     if name in _TYPES:
         return _TYPES[name](cell) if cell else None
-    if cell[:1] == "'" and guarded(cell[1:]) == cell:
-        return cell[1:]
-    return cell if cell or name in _NEVER_NULL else None
+    return unguarded(cell) if cell or name in _NEVER_NULL else None
 
 
-def _whole_number(cell: str) -> int:
+def _whole(cell: str) -> int:
     return int(cell) if cell.isdecimal() else int(float(cell))  # pandas makes 200 to 200.0 beside a null
 
 
 _TYPES: Final[dict[str, Callable[[str], Any]]] = {
-    **dict.fromkeys(("row", "status", "size", "wire_size", "content_length"), _whole_number),
-    **dict.fromkeys(("attempts", "depth"), _whole_number),
+    **dict.fromkeys(("row", "status", "size", "wire_size", "content_length", "attempts", "depth"), _whole),
     **dict.fromkeys(("elapsed", "dns", "connect", "tls", "ttfb"), float),
     **dict.fromkeys(("redirects", "headers"), json.loads),
-    "ok": _BOOL.__getitem__,
+    "ok": {"true": True, "false": False, "TRUE": True, "FALSE": False}.__getitem__,  # spreadsheets shout
 }
 
 
@@ -208,13 +207,14 @@ def _parquet(stream: BinaryIO) -> Iterator[Piece]:
         raise UsageError(f"is no whole Parquet file (its run may have been killed): {why}") from error
 
 
-def _is_whole(row: Record) -> bool:
+def is_whole(row: Record) -> bool:
+    """Whether it has what every record has."""
     return "status" in row and "error" in row and isinstance(row.get("url"), str)
 
 
 def _lacks(names: Any) -> str:
-    missing = [name for name in NEEDED if name not in names]
-    return f"there is no {' and no '.join(missing)} in it" if missing else "its url is no text"
+    missing = " and no ".join(name for name in NEEDED if name not in names)
+    return f"there is no {missing} in it" if missing else "its url is no text"
 
 
 _FORMS: Final = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}

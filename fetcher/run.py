@@ -6,7 +6,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -70,7 +70,7 @@ class Run:
             from fetcher.readers import save
 
             save.prepare(options.save)
-            outbox.sinks = [*outbox.sinks, self._watch_disk]
+            outbox.withhold = self._is_full
         readers.pick_all(root.readers)  # imported now: later there may be no descriptor left to import with
         self.root = root
         self.limits, self.feed = chain(root, options, root.sitemaps)
@@ -86,8 +86,13 @@ class Run:
         self._thread = threading.Thread(target=self._run, name="fetch-loop", daemon=True)
 
     def __enter__(self) -> Self:
-        self.root.start()
-        self._thread.start()
+        try:
+            self.root.start()
+            self._thread.start()
+        except RuntimeError as error:  # what Python raises where the system gives it no more threads
+            self.root.close()
+            cure = "end other programs, or raise the limit (ulimit -u, ulimit -v), and run again"
+            raise LocalFault(f"{error}: {cure}") from error
         return self
 
     def __exit__(
@@ -135,14 +140,15 @@ class Run:
             return f"{share} was spent waiting for the {LIMITS[reason].format(host=host)}"
         return SENTENCES.get(why, SENTENCES["input"]).format(share=share)
 
-    def _watch_disk(self, results: Sequence[Result]) -> None:
-        """The last sink with --save: once the disk is full nothing new starts, and what is in flight ends."""
-        for result in results if self._full is None else ():
-            if result.error == "local_disk" and (why := result.message or "").endswith(FULL):
-                cure = "what was saved and recorded so far stays; free space there and run again"
-                self._full = LocalFault(f"--save {self.options.save}: {why.rpartition(': ')[2]}; {cure}")
-                self.outbox.stop()
-                return
+    def _is_full(self, result: Result) -> bool:
+        """Whether its body found the disk of --save full: then it gets no record, and nothing new starts."""
+        if result.error != "local_disk" or not (why := result.message or "").endswith(FULL):
+            return False
+        if self._full is None:
+            cure = "what was saved and recorded so far stays; free space there and run again"
+            self._full = LocalFault(f"--save {self.options.save}: {why.rpartition(': ')[2]}; {cure}")
+            self.outbox.stop()
+        return True
 
     def _run(self) -> None:
         began, cpu = time.monotonic(), cpu_seconds()

@@ -1,7 +1,7 @@
 """A crawl on disk: every URL that was found, who led there, and what became of it.
 
 One SQLite file holds the whole frontier, so ten million URLs do not live in memory; without a name it is a
-temporary one that goes with the process. With a name (`--resume FILE`) each turn of the loop is committed
+temporary one that goes with the process. With a name (`--state FILE`) each turn of the loop is committed
 (WAL): after kill -9 what is recorded is never asked again, and what was in flight is.
 
 A URL is known by 64 bits of the BLAKE2 hash of its canonical key: among ten million, two are taken for one

@@ -233,7 +233,7 @@ def test_mistakes_are_one_clear_line(tmp_path: Path) -> None:
         ("http://127.0.0.1:1/", "--exclude", "("): "is no regular expression",
         ("http://127.0.0.1:1/", "--assets", "some"): "give none, same-site or all",
         ("http://127.0.0.1:1/", "--depth", "-1"): "--depth -1: give a whole number from 0 on",
-        ("http://127.0.0.1:1/", "--resume", str(tmp_path)): "cannot be opened",
+        ("http://127.0.0.1:1/", "--state", str(tmp_path)): "cannot be opened",
     }.items():
         done = fetch("crawl", *words)
         assert done.returncode == 2
@@ -257,7 +257,7 @@ def killed(tmp_path: Path, moments: int, seed: int) -> None:
         whole, _, _ = crawl(site.url)
         site.log.clear()
         out = tmp_path / "crawl.jsonl"
-        words = ["crawl", site.url, "--resume", tmp_path / "crawl.db", "-o", out, "-q", "-c", "4"]
+        words = ["crawl", site.url, "--state", tmp_path / "crawl.db", "-o", out, "-q", "-c", "4"]
         deaths = 0
         while deaths < moments:
             child = subprocess.Popen([*FETCH, *map(str, words)], stdout=subprocess.DEVNULL)
@@ -296,7 +296,7 @@ def test_a_resumed_crawl_replaces_its_own_outputs_only(tmp_path: Path) -> None:
     with web({"/": html("a"), "/a": html()}) as site:
         db, own, other = tmp_path / "c.db", tmp_path / "own.jsonl", tmp_path / "other.jsonl"
         other.write_text("mine\n")
-        words = ["crawl", site.url, "--resume", db, "-q"]
+        words = ["crawl", site.url, "--state", db, "-q"]
         assert fetch(*words, "-o", own).returncode == 0
         first = own.read_bytes()
         assert fetch(*words, "-o", own).returncode == 0
@@ -304,23 +304,23 @@ def test_a_resumed_crawl_replaces_its_own_outputs_only(tmp_path: Path) -> None:
         done = fetch(*words, "-o", other)
         assert done.returncode == 2
         assert other.read_text() == "mine\n"
-        changed = fetch("crawl", site.url, "--resume", db, "--depth", "3")
+        changed = fetch("crawl", site.url, "--state", db, "--depth", "3")
         assert changed.returncode == 2
         assert b"holds a crawl with depth null, not 3" in changed.stderr
         assert len(site.paths) == 3  # by the first run; the others had nothing left to ask
 
 
-def test_resume_clobbers_nothing(tmp_path: Path) -> None:
+def test_a_state_clobbers_nothing(tmp_path: Path) -> None:
     precious, out, db = tmp_path / "precious.txt", tmp_path / "o.jsonl", tmp_path / "c.db"
     precious.write_text("mine")
     with web({"/": html()}) as site:
-        words = ["crawl", site.url, "--resume", db, "-q"]
+        words = ["crawl", site.url, "--state", db, "-q"]
         assert fetch(*words, "--summary", precious).returncode == 2
         assert precious.read_text() == "mine"
         assert fetch(*words, "-o", db, "--overwrite").returncode == 2
         assert fetch(*words, "-o", out).returncode == 0
         assert fetch(*words, "-o", out, "-o", tmp_path / "o.csv").returncode == 0
-        other = fetch("crawl", f"{site.url}other", "--resume", db)
+        other = fetch("crawl", f"{site.url}other", "--state", db)
         assert b"holds a crawl with starts" in other.stderr
 
 
@@ -330,8 +330,8 @@ def test_no_password_is_printed_or_kept(tmp_path: Path) -> None:
         outputs = [
             word for name in ("a.json", "a.html", "a.md", "r.jsonl") for word in ("-o", tmp_path / name)
         ]
-        done = fetch("audit", start, "--resume", tmp_path / "c.db", *outputs)
-        again = fetch("audit", site.url + "x", "--resume", tmp_path / "c.db")
+        done = fetch("audit", start, "--state", tmp_path / "c.db", *outputs)
+        again = fetch("audit", site.url + "x", "--state", tmp_path / "c.db")
         bare = fetch("crawl", "joe:s3cret@example.org/")
     said = b"".join(run.stdout + run.stderr for run in (done, again, bare))
     kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())

@@ -24,10 +24,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.errors import LocalFault, UsageError
+from fetcher.ledger import entries
 from fetcher.model import COLUMNS, Result
 from fetcher.outputs import Whole, open_files, open_outputs
+from fetcher.records import read
 from fetcher.sinks import jsonl, lines, markdown
-from fetcher.sinks.csv import guarded
+from fetcher.sinks.csv import guarded, unguarded
 
 OK = Result(row=1, url="http://www.foxnews.com/", status=200, size=246_819, elapsed=0.3149)
 FAILED = Result(
@@ -579,6 +581,8 @@ FORMULAS = [
     "\u00a0=1",
     '"=1',
     "'=1",
+    "'\tx",
+    "''\r",
     '" =1',
     "\u3000=1",
     "\ufeff=1",
@@ -610,6 +614,25 @@ def test_no_cell_starts_a_formula(attack: str, tmp_path: Path) -> None:
 )
 def test_harmless_text_stays_as_it_is(text: str) -> None:
     assert guarded(text) == text
+
+
+@given(st.text() | st.text("'\t\r\n =-a\u200b\""))
+def test_what_is_guarded_can_be_undone(text: str) -> None:
+    cell = guarded(text)
+    assert unguarded(cell) == text
+    assert (guarded(f"'{text}") != f"'{text}") == (cell != text)
+
+
+@pytest.mark.parametrize("text", ["'\ta", "\ta", "''\ra", "'", "''", "'a", "=a", "'=a", "''=a", "it's"])
+def test_text_comes_back_from_a_csv(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    with open_outputs([str(path)], COLUMNS, overwrite=False) as (write,):
+        write([Result(row=1, url=text, message=text)])
+    (record,) = read(str(path))
+    assert (record["url"], record["message"]) == (text, text)
+    for whole in (False, True):
+        with path.open("rb") as stream:
+            assert [url.decode() for _, url, _, _ in entries(stream, str(path), whole=whole)] == [text]
 
 
 def test_numbers_are_not_guarded(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ import sys
 from importlib import import_module
 from typing import Any, Final, NoReturn
 
-from fetcher.cli._descriptors import complete, width
+from fetcher.cli._descriptors import complete, dropped, width
 
 COMMANDS: Final = (  # in the order a person meets them
-    *("get", "compare", "crawl", "audit", "load", "report", "diff"),
+    *("get", "retry", "verify", "compare", "crawl", "audit", "load", "report", "diff"),
     *("serve", "demo", "engines"),
 )
 COMPLETE: Final = "_FETCH_COMPLETE"  # set by a shell's completion
@@ -21,18 +21,40 @@ NARROW: Final = 60  # columns of a terminal below which tables of options lose t
 def main(argv: list[str] | None = None) -> None:
     """Run `fetch` with these arguments; exits with the code that README lists."""
     complete()
-    args = sys.argv[1:] if argv is None else argv
+    code: Any = 0
+    try:
+        code = _main(sys.argv[1:] if argv is None else argv)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except KeyboardInterrupt:  # while we are still being loaded: later a run hears it
+        code = 130
+    except SystemExit as left:
+        if not isinstance(left.__context__, BrokenPipeError):  # Typer's word for it is 1
+            raise
+        code = 141
+    except OSError as error:
+        code = dropped(error)
+        if not code:
+            raise
+    if code != 0:
+        sys.exit(code)
+
+
+def _main(args: list[str]) -> Any:
     if COMPLETE in os.environ:  # a shell asks what may follow: answer, and never run anything
         _completions()
     if args == ["--version"]:  # before anything is imported: it is asked by scripts
         from fetcher import __version__
 
         print(f"fetch {__version__}")
-        return
+        return 0
+    if sys.stdout is None:
+        print("fetch: standard output is closed: open it, or send it to /dev/null", file=sys.stderr)
+        return 2
     name = args[0] if args and args[0] in COMMANDS else "get"
     rest = args[1:] if args[:1] == [name] else args
-    defaults = _settings(_config(rest), name)
-    sys.exit(_run(name, rest, defaults))
+    defaults = _defaults(_config(rest), name)
+    return _run(name, rest, defaults)
 
 
 def _run(name: str, args: list[str], defaults: dict[str, Any]) -> Any:
@@ -105,7 +127,7 @@ def _config(args: list[str]) -> str:
     return ""
 
 
-def _settings(config: str, name: str) -> dict[str, Any]:
+def _defaults(config: str, name: str) -> dict[str, Any]:
     from fetcher.cli._settings import settings, slips
     from fetcher.errors import UsageError
 

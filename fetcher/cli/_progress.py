@@ -25,7 +25,7 @@ class Progress:
         self._next = 0.0
         self._past: deque[tuple[float, int]] = deque(maxlen=WINDOW)
 
-    def draw(self, tally: Tally, total: int | None, note: str = "") -> None:
+    def draw(self, tally: Tally, total: int | None, note: str = "", before: int = 0) -> None:
         """Show where the run is; what it says is made anew only every so often."""
         if self._dumb:
             return
@@ -33,7 +33,7 @@ class Progress:
         if now >= self._next:
             self._next = now + EVERY
             self._past.append((now, tally.done))
-            text = status(tally, total, self._rate(), note)
+            text = status(tally, total, self._rate(), note, before)
             self._text = text[: max(width(self.out.fileno()) - 1, 10)]
         elif self._drawn:
             return
@@ -55,16 +55,19 @@ class Progress:
         return (done - before) / (now - then) if now > then else 0.0
 
 
-def status(tally: Tally, total: int | None, rate: float, note: str = "") -> str:
-    """The status line as text, without any control sequence."""
+def status(tally: Tally, total: int | None, rate: float, note: str = "", before: int = 0) -> str:
+    """The status line as text, without any control sequence; `before`: rows that an earlier run has done."""
+    done, total = tally.done + before, None if total is None else total + before
     of = f"/{total:,}" if total is not None else " so far"
-    parts = [f"{tally.done:,}{of}", f"{rate:,.0f}/s"]
+    parts = [f"{done:,}{of}", f"{rate:,.0f}/s"]
+    if before:
+        parts.append(f"{before:,} done before")
     if tally.failed:
         parts.append(f"{tally.failed:,} failed")
-    if total is not None and rate > 0 and total > tally.done:
-        parts.append(f"{_clock((total - tally.done) / rate)} left")
+    if total is not None and rate > 0 and total > done:
+        parts.append(f"{_clock((total - done) / rate)} left")
     if total:
-        filled = int(20 * tally.done / total)
+        filled = int(20 * done / total)
         parts.insert(0, "[" + "=" * filled + " " * (20 - filled) + "]")
     return "  ".join([*parts, note] if note else parts)
 

@@ -23,6 +23,10 @@ class Facts:
     left: int = 0  # lines read that got no record
     crawled: bool = False  # the URLs were found by following links
     earlier: int = 0  # records of an earlier run of this crawl, told again
+    before: int = 0  # rows that an earlier run has answered (--resume)
+    failed_before: int = 0  # records of it that are not ok
+    again: str = "the same list again asks all"  # what to do about a run that was interrupted
+    unit: str = "line"  # what is read
     more: bool = False  # the input was not read to its end
     interrupted: bool = False  # by a signal
     limit: str = ""  # one sentence on what limited the run
@@ -80,11 +84,13 @@ def lines(tally: Tally, facts: Facts) -> list[str]:
 def totals(tally: Tally, facts: Facts) -> dict[str, Any]:
     """The summary as JSON-able data: seconds, bytes, counts; `cpu` is that of the whole process tree."""
     return {
-        "lines": tally.done + facts.skipped.total() + facts.left,
+        "lines": tally.done + facts.skipped.total() + facts.left + facts.before,
         "ok": tally.ok,
         "failed": tally.failed,
         "skipped": dict(facts.skipped),
         "left": facts.left,
+        "done_before": facts.before,
+        "failed_before": facts.failed_before,
         "interrupted": facts.interrupted,
         "statuses": {str(status): n for status, n in sorted(tally.statuses.items())},
         "errors": dict(sorted(tally.errors.items())),
@@ -97,29 +103,32 @@ def totals(tally: Tally, facts: Facts) -> dict[str, Any]:
 
 
 def account(tally: Tally, facts: Facts) -> str:
-    """The line that always adds up: lines read = ok + failed + skipped + left."""
+    """The line that always adds up: lines read = ok + failed + skipped + left + done before."""
     skipped = facts.skipped.total() + tally.denied
     reasons = facts.skipped + Counter(robots=tally.denied)
     why = f" ({', '.join(f'{n:,} {name}' for name, n in reasons.most_common())})" if skipped else ""
-    read = tally.ok + tally.failed + skipped + facts.left
-    parts = (
+    read = tally.ok + tally.failed + skipped + facts.left + facts.before
+    parts = [
         f"{tally.ok:,} ok",
         f"{tally.failed:,} failed",
         f"{skipped:,} skipped{why}",
         f"{facts.left:,} left",
-    )
-    what = f"{_count(read, 'URL')} found" if facts.crawled else f"{_count(read, 'line')} read"
+    ]
+    if facts.before:
+        bad = f" ({facts.failed_before:,} failed)" if facts.failed_before else ""
+        parts.append(f"{facts.before:,} done before{bad}")
+    what = f"{_count(read, 'URL')} found" if facts.crawled else f"{_count(read, facts.unit)} read"
     return f"  {what} = {' + '.join(parts)}"
 
 
 def _unasked(tally: Tally, facts: Facts) -> str:
     if facts.crawled:
-        return f"{_count(facts.left, 'URL')} left; with --resume FILE the same command goes on from there"
+        return f"{_count(facts.left, 'URL')} left; with --state FILE the same command goes on from there"
     if not facts.left and not facts.more:
         return "every URL of the list had its answer by then"
-    seen = _count(tally.done + facts.skipped.total() + facts.left, "line")
+    seen = _count(tally.done + facts.skipped.total() + facts.left + facts.before, facts.unit)
     rest = ", and the rest of the input was not read" if facts.more else ""
-    return f"{seen} seen, {facts.left:,} left without an answer{rest}; the same list again asks all"
+    return f"{seen} seen, {facts.left:,} not asked or given up{rest}; {facts.again}"
 
 
 def _count(number: int, what: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final
 
 from fetcher.cli import _streams
@@ -18,6 +19,7 @@ from fetcher.cli._summary import Facts, text, totals
 from fetcher.decode import accept_encoding
 from fetcher.errors import UsageError
 from fetcher.feeds import Root
+from fetcher.ledger import SUFFIXES, Ledger
 from fetcher.model import Options, Result
 from fetcher.outbox import Outbox
 from fetcher.outputs import Output, open_outputs
@@ -43,6 +45,8 @@ class Job:
     replaces: bool = False  # existing outputs may be replaced
     listed: bool = True  # records go to standard output, too
     earlier: Iterable[Result] = ()  # records of an earlier run, told first
+    ledger: Ledger | None = None  # what was done before, and the one file that is written on
+    unit: str = "line"  # what its root reads
     crawled: bool = False  # its URLs are found by following links
     words: Words | None = text  # the summary on standard error
 
@@ -61,7 +65,7 @@ class Watched:
         """The exit code of a run without verdicts of its own."""
         if self.heard:
             return 128 + self.heard[0]
-        return 141 if self.broken else int(self.tally.failed > 0)
+        return 141 if self.broken else int(self.tally.failed + self.facts.failed_before > 0)
 
 
 def watch(job: Job) -> Watched:
@@ -78,6 +82,7 @@ def watch(job: Job) -> Watched:
                     overwrite=values["overwrite"] or job.replaces,
                     inputs=job.inputs,
                     totals=_totals(values["summary"]),
+                    kept=job.ledger.file if job.ledger is not None else None,
                 )
             )
             outputs = [*(stack.enter_context(line) for line in lines), *files]
@@ -85,13 +90,15 @@ def watch(job: Job) -> Watched:
             outbox = Outbox([tally.add, *fast], queued=len(fast) < len(outputs) or not outputs)
             run = Run(job.root, values["engine"], job.options, outbox)
             _warn(run, values)
+            _warn_torn(job.ledger)
             for file in (*(output.file for output in outputs), *([files.totals] if files.totals else [])):
                 file.gives_up = signals.gives_up
             signals.arm(outbox)
             earlier = _tell_again(job.earlier, [tally.add, *outputs])
             with run:
-                facts = _pass_on(run, outputs, tally, signals, _bar(values))
-            facts.crawled, facts.earlier = job.crawled, earlier
+                facts = _pass_on(run, outputs, tally, signals, _bar(values), job.ledger)
+            facts.crawled, facts.earlier, facts.unit = job.crawled, earlier, job.unit
+            facts.again = _again(job, facts)
             facts.seconds, facts.cpu = time.monotonic() - began, cpu_seconds()
             facts.limit = run.limited_by(facts.seconds)
             if files.totals is not None:
@@ -117,7 +124,12 @@ def _tell_again(earlier: Iterable[Result], writes: Sequence[Callable[[Sequence[R
 
 
 def _pass_on(
-    run: Run, outputs: Sequence[Output], tally: Tally, signals: Signals, bar: Progress | None
+    run: Run,
+    outputs: Sequence[Output],
+    tally: Tally,
+    signals: Signals,
+    bar: Progress | None,
+    ledger: Ledger | None,
 ) -> Facts:
     """Write what the loop must not wait for, until the run has ended; what it came to, but for its time."""
     slow = [output for output in outputs if output.file.waits]
@@ -131,14 +143,18 @@ def _pass_on(
             if outputs and all(output.broken for output in outputs):
                 run.outbox.stop()
             if bar:
-                bar.draw(tally, root.total, "stopping" if run.outbox.stop_at is not None else "")
+                note = "stopping" if run.outbox.stop_at is not None else ""
+                bar.draw(tally, root.total, note, ledger.done if ledger is not None else 0)
     finally:
         if bar:
             bar.clear()
+    ahead = root.waiting  # of a list that is gone on with, most of that may be done already
     return Facts(
         skipped=root.skipped,
-        left=root.seen - tally.done + root.waiting,
-        more=not root.ended,
+        left=root.seen - tally.done + (ahead if ledger is None else 0),
+        before=ledger.rows.count if ledger is not None else 0,
+        failed_before=ledger.failed if ledger is not None else 0,
+        more=not root.ended or (ledger is not None and ahead > 0),
         interrupted=bool(signals.heard),
         codings=accept_encoding(),
         full=run.limits.full,
@@ -162,6 +178,21 @@ def _warn(run: Run, values: dict[str, Any]) -> None:
     if values["engine"] == "sequential" and values["concurrency"] > 1:
         asked = values["concurrency"]
         _streams.say(f"fetch: sequential runs one request at a time: -c {asked} is not used")
+
+
+def _warn_torn(ledger: Ledger | None) -> None:
+    if ledger is not None and ledger.torn:
+        what = f"its last record was cut off ({ledger.torn:,} bytes): taken out, to be asked again"
+        _streams.say(f"fetch: {ledger.file.name}: {what}")
+
+
+def _again(job: Job, facts: Facts) -> str:
+    """What to do about a run that was interrupted."""
+    if job.ledger is not None:
+        return "the same command goes on from there"
+    if len(job.files) == 1 and Path(job.files[0]).suffix.lower() in SUFFIXES and not job.crawled:
+        return f"the same with --resume, without --overwrite, goes on with {job.files[0]}"
+    return facts.again
 
 
 def _bar(values: dict[str, Any]) -> Progress | None:

@@ -60,7 +60,7 @@ def _audit(starts: list[str], values: dict[str, Any]) -> int:
     budgets = read(*values["budget"])
     reports = [path for path in values["output"] if Path(path).suffix.lower() in FORMS]
     keeping = Keeping(records=True, links=True, external=values["external"])
-    inputs = [*values["budget"], *([values["resume"]] if values["resume"] else [])]
+    inputs = [*values["budget"], *([values["state"]] if values["state"] else [])]
     with opened(starts, values, made, keeping) as (frontier, replaces):
         overwrite = values["overwrite"] or replaces
         with open_reports(reports, overwrite=overwrite, inputs=inputs) as files:

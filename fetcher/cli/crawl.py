@@ -54,14 +54,14 @@ def _crawl(starts: list[str], values: dict[str, Any]) -> int:
     from fetcher.feeds.frontier import Keeping
 
     made = options(values)
-    with opened(starts, values, made, Keeping(records=bool(values["resume"]))) as (frontier, replaces):
+    with opened(starts, values, made, Keeping(records=bool(values["state"]))) as (frontier, replaces):
         job = Job(
             frontier,
             followed(made),
             values,
             columns(made, crawl=True),
             values["output"],
-            [values["resume"]] if values["resume"] else [],
+            [values["state"]] if values["state"] else [],
             replaces=replaces,
             crawled=True,
             earlier=frontier.site.results(),
@@ -101,13 +101,13 @@ def opened(
     told = Crawl(**{field.name: values[field.name] for field in fields(Crawl)})
     check_crawl(told)
     check_starts(starts, told.sitemap)
-    site = Site(values["resume"])
+    site = Site(values["state"])
     try:
         try:
             frontier = Frontier(starts, made, told, site, keeping)
         except BaseException:
             site.abandon()
             raise
-        yield frontier, bool(values["resume"]) and _own(site, values)
+        yield frontier, bool(values["state"]) and _own(site, values)
     finally:
         site.close()

@@ -13,6 +13,7 @@ import typer
 
 from fetcher.cli import COMMANDS, completing
 from fetcher.cli import options as table
+from fetcher.cli._descriptors import unwritten
 from fetcher.errors import LocalFault, UsageError
 from fetcher.model import columns
 from fetcher.options import LARGEST, Options, check
@@ -38,16 +39,19 @@ def get(inputs: list[str] | None, **values: Any) -> None:
 
 
 def _get(inputs: list[str], values: dict[str, Any]) -> int:
+    from fetcher.cli._resumed import CATCH_UP, resumed
     from fetcher.cli._watch import Job, watch
     from fetcher.feeds.rows import Rows
-    from fetcher.pump import Pump
+    from fetcher.pump import AHEAD, Pump
     from fetcher.sources import Reading, read_all, resolve
 
     made = options(values)
     reading = Reading(values["column"], values["field"])
     given = resolve(_given(inputs), sys.stdin.buffer if sys.stdin else None, reading, COMMANDS)
-    rows = Rows(Pump(read_all(given)), made)
-    return watch(Job(rows, made, values, columns(made), values["output"], inputs)).code
+    shown = columns(made)
+    with resumed(values, shown, inputs) as ledger:
+        rows = Rows(Pump(read_all(given), CATCH_UP if ledger else AHEAD), made, ledger)
+        return watch(Job(rows, made, values, shown, values["output"], inputs, ledger=ledger)).code
 
 
 def _given(inputs: list[str]) -> list[str]:
@@ -109,8 +113,10 @@ def guarded(work: Any, *, debug: bool) -> int:
         return _say(error, 4)
     except BrokenPipeError:  # nobody reads what is printed here
         return 141
+    except MemoryError:
+        return _say("no memory left here: allow more (ulimit -v), or ask fewer at once (--concurrency)", 4)
     except Exception as error:
-        if debug:
+        if debug or unwritten(error):  # of the latter `main` tells
             raise
         return _say(f"a bug in fetch ({type(error).__name__}: {error}): report it with what --debug shows", 4)
 
@@ -126,7 +132,9 @@ def versions() -> None:
 
 
 def _say(what: object, code: int) -> int:
-    print(f"fetch: {what}", file=sys.stderr)
+    from fetcher.report.page import visible
+
+    print(f"fetch: {visible(str(what))}", file=sys.stderr)  # a list or a file may have put anything into it
     return code
 
 
@@ -175,7 +183,9 @@ def size(text: str) -> int:
 def _field(text: str, form: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
-        raise UsageError(f"{text!r} is no header field: write {form}")
+        raise UsageError(
+            f"a header field (not shown: it may be a secret) has no name or no colon: write {form}"
+        )
     return name.strip(), value.strip()
 
 
@@ -183,8 +193,10 @@ def _field_for(text: str) -> tuple[str, str, str]:
     """`https://api.example.org X-Key: 1` (the origin, white space or a colon, then the field)."""
     form = "--header-for 'https://HOST[:PORT] NAME: VALUE'"
     match = re.fullmatch(r"(https?://(?:\[[^\]]*\]|[^\s/:]+)(?::\d+)?)/?[\s:]\s*(.+)", text.strip())
-    if match is None:
-        raise UsageError(f"{text!r} names no origin and field: write {form}")
+    if match is None or "@" in text.split(maxsplit=1)[0]:
+        raise UsageError(
+            f"a --header-for (not shown: it may be a secret) names no origin or no field: write {form}"
+        )
     return (match[1], *_field(match[2], form))
 
 

@@ -30,7 +30,7 @@ _INPUT, _ENGINE, _LIMITS, _REQUEST = "Input", "Engine and speed", "Limits and re
 _NETWORK, _RECORD, _OUTPUT = "Network and TLS", "Record", "Output"
 _OF_GET = (_INPUT, _ENGINE, _LIMITS, _REQUEST, _NETWORK, _RECORD, _OUTPUT)
 _LOAD = "Load"
-_COMPARE, _CRAWL, _AUDIT, _DIFF = "Comparison", "Crawl", "Audit", "Difference"
+_COMPARE, _CRAWL, _AUDIT, _DIFF, _RETRY = "Comparison", "Crawl", "Audit", "Difference", "Retry"
 
 _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
     ("--unique", bool, False, None, "Ask each distinct URL once.", _INPUT),
@@ -76,10 +76,11 @@ _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
     ("--assets", str, "none", "WORD", "Images, scripts ...: none, same-site or all.", _CRAWL),
     ("--max-chain", int, 100, "N", "Pages of one form in a row; 0: no limit.", _CRAWL),
     ("--max-alike", int, 1000, "N", "URLs that differ in queries only; 0: no limit.", _CRAWL),
-    ("--resume", str, "", "FILE", "Keep the crawl there; go on with what it holds.", _CRAWL),
+    ("--state", str, "", "FILE", "Keep the crawl there; go on with what it holds.", _CRAWL),
     ("--external/--no-external", bool, True, None, "Ask links that leave the scope, once.", _AUDIT),
     ("--budget", list[str], [], "FILE", "Limits that the site must keep (TOML).", _AUDIT),
     ("--exit-zero", bool, False, None, "Exit 0 whatever was found: a report only.", _AUDIT),
+    ("--where", str, "", "EXPR", "Which records, as 'error=dns_temporary or status in (429,503)'.", _RETRY),
     ("--ignore", list[str], [], "FIELD", "Do not compare this field; repeatable.", _DIFF),
     ("--size-tolerance", float, 0.0, "PERCENT", "Sizes that differ by less are equal.", _DIFF),
     ("--engines", str, "", "A,B", "Which to compare; all that are installed.", _COMPARE),
@@ -106,7 +107,8 @@ _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
     ("--fail-on", str, "", "RULES", "Changes that fail, as p99>+10%,goodput<-5%.", _LOAD),
     ("-o --output", list[str], [], "FILE", "Also write records here, by suffix; repeatable.", _OUTPUT),
     ("--overwrite", bool, False, None, "Let -o and --summary replace existing files.", _OUTPUT),
-    ("--json", bool, False, None, "JSON Lines on standard output.", _OUTPUT),
+    ("--resume", bool, False, None, "Go on with the one -o FILE, .jsonl or .csv.", _OUTPUT),
+    ("--json", bool, False, None, "JSON on standard output; of URLs a line each.", _OUTPUT),
     ("--errors", bool, False, None, "Failures only on standard output; -o gets all.", _OUTPUT),
     ("-q --quiet", bool, False, None, "No progress, no summary.", _OUTPUT),
     ("--no-progress", bool, False, None, "No progress line.", _OUTPUT),
@@ -117,11 +119,15 @@ _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
 TABLE: Final = tuple(Option(*row) for row in _ROWS)
 BY_NAME: Final = {option.name: option for option in TABLE}
 GET: Final = tuple(option.name for option in TABLE if option.panel in _OF_GET)
+RETRY: Final = (
+    "where",
+    *(name for name in GET if name not in ("unique", "column", "field", "output", "overwrite", "resume")),
+)
 CRAWL: Final = tuple(
     option.name
     for option in TABLE
     if option.panel in (*_OF_GET, _CRAWL)
-    and option.name not in ("unique", "column", "field", "method", "data")
+    and option.name not in ("unique", "column", "field", "method", "data", "resume")
 )
 OWNERS: Final = {
     _COMPARE: "fetch compare",
@@ -129,8 +135,11 @@ OWNERS: Final = {
     _AUDIT: "fetch audit",
     _LOAD: "fetch load",
     _DIFF: "fetch diff",
+    _RETRY: "fetch retry",
+    **dict.fromkeys(_OF_GET, "fetch get"),
 }
 OF_AUDIT: Final = tuple(option.name for option in TABLE if option.panel == _AUDIT)
+NAMED: Final = ("FILE", "DIR", "RULES", "EXPR")  # nothing is no value of these
 DEFAULTS: Final = {option.name: option.default for option in TABLE}
 
 
@@ -169,7 +178,9 @@ def _parameter(option: Option) -> inspect.Parameter:
         rich_help_panel=option.panel,
         show_default=bool(option.default),
         autocompletion=_engines if option.name == "engine" else None,
-        callback=_named if option.kind is str and option.metavar in {"FILE", "DIR"} else None,
+        callback=_named
+        if option.kind is str and option.metavar in {"FILE", "DIR", "RULES", "EXPR"}
+        else None,
     )
     return inspect.Parameter(
         option.name,
@@ -183,6 +194,8 @@ def _named(context: typer.Context, param: typer.CallbackParam, path: str) -> str
     """The path; an empty one on the command line is a mistake (a shell's unset variable), not a default."""
     source = context.get_parameter_source(param.name or "")
     if not path and source is not None and source.name == "COMMANDLINE":
+        if param.metavar in {"RULES", "EXPR"}:
+            raise typer.BadParameter("it is empty: say something, or leave the option out")
         what = "directory" if param.metavar == "DIR" else "file"
         raise typer.BadParameter(f"the name is empty: name a {what} or leave the option out")
     return path

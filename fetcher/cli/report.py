@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -13,9 +14,12 @@ import typer
 from fetcher.cli import options as table
 from fetcher.cli.get import guarded
 from fetcher.errors import UsageError
+from fetcher.model import COLUMNS, MORE, Result
 
 TAKEN: Final = ("output", "overwrite", "config", "debug")
 FORMS: Final = (".html", ".md")
+TABLES: Final = (".jsonl", ".csv", ".parquet")
+BATCH: Final = 500  # records written at once
 
 
 def report(run: str, **values: Any) -> None:
@@ -24,7 +28,8 @@ def report(run: str, **values: Any) -> None:
     RUN is what an earlier run has written with -o: the records of get, crawl
     or audit (.jsonl .csv .parquet), or the .json of an audit or a comparison.
     A page (.html) is one file that needs no network; .md is for an issue or a
-    wiki, and goes to standard output where no -o is given.
+    wiki, and goes to standard output where no -o is given. Records are also
+    written in another form: .jsonl, .csv or .parquet.
     """
     raise typer.Exit(guarded(lambda: _report(run, values), debug=values["debug"]))
 
@@ -47,21 +52,55 @@ def _report(run: str, values: dict[str, Any]) -> int:
     from fetcher.outputs import open_files
 
     for path in values["output"]:
-        if Path(path).suffix.lower() not in FORMS:
-            raise UsageError(f"{path}: a report is written as one of {', '.join(FORMS)}: name such a file")
+        if Path(path).suffix.lower() not in (*FORMS, *TABLES):
+            known = ", ".join((*FORMS, *TABLES))
+            raise UsageError(f"{path}: a report is written as one of {known}: name such a file")
+    tables = [path for path in values["output"] if Path(path).suffix.lower() in TABLES]
+    paths = [path for path in values["output"] if path not in tables]
     try:
-        pages = _pages(run, values["output"] or [".md"], debug=values["debug"])
-        if not values["output"]:
+        broken = _convert(run, tables, overwrite=values["overwrite"]) if tables else 0
+        if tables and not paths:
+            return broken
+        pages = _pages(run, paths or [".md"], debug=values["debug"])
+        if not paths:
             sys.stdout.buffer.write(pages[0].encode(sys.stdout.encoding, "backslashreplace"))
             sys.stdout.flush()
             return 0
-        files = open_files(values["output"], overwrite=values["overwrite"], inputs=[run])
+        files = open_files(paths, overwrite=values["overwrite"], inputs=[run])
         for file, page in zip(files, pages, strict=True):
             with file:
                 file.write(page.encode())
     except KeyboardInterrupt:
         return 130
-    return 0
+    return broken
+
+
+def _convert(run: str, paths: list[str], *, overwrite: bool) -> int:
+    """The same records in other formats, with every column that any of them has: 1 where one was broken."""
+    from fetcher.outputs import open_outputs
+    from fetcher.records import read
+
+    held: set[str] = set()
+    for record in read(run):  # a run that went on may have had more columns than the one before
+        held |= record.keys()
+    columns = tuple(name for name in (*COLUMNS, *MORE) if not held or name in held)
+    records = read(run)
+    taken = [name for name in columns if name != "ok"]  # which follows from status and error
+    with open_outputs(paths, columns, overwrite=overwrite, inputs=[run]) as outputs:
+        while batch := [
+            Result(**{name: one[name] for name in taken if name in one}) for one in islice(records, BATCH)
+        ]:
+            for output in outputs:
+                output(batch)
+    for warning in records.warnings:
+        _warn(warning)
+    return int(bool(records.warnings))
+
+
+def _warn(warning: str) -> None:
+    from fetcher.report.page import visible
+
+    print(f"fetch: {visible(warning)}", file=sys.stderr)
 
 
 def _pages(run: str, paths: list[str], *, debug: bool) -> list[str]:
@@ -95,7 +134,7 @@ def _record(run: str) -> dict[str, Any]:
         records = read(run)
         found = site(records)
         for warning in records.warnings:
-            print(f"fetch: {warning}", file=sys.stderr)
+            _warn(warning)
         return found
     try:
         record = json.loads(Path(run).read_bytes())

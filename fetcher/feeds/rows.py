@@ -9,9 +9,13 @@ from fetcher import headers, logins, menu, urls
 from fetcher import readers as folder
 from fetcher.errors import Fault
 from fetcher.feeds import Sitemaps, Wait
+from fetcher.feeds._before import Before, Ledger
+from fetcher.feeds._listed import Seen
+from fetcher.feeds._listed import listed as listed
+from fetcher.feeds._listed import text as text_of
 from fetcher.model import Options, Request, Result
 from fetcher.pump import Inlet, Piece
-from fetcher.sources import Bad, Skip
+from fetcher.sources import Bad, Numbered, Skip
 
 PATIENCE: Final = 0.02  # seconds until an inlet that had nothing is asked again
 PLAIN: Final = ("count",)  # the readers of a Request that names none
@@ -27,17 +31,20 @@ class Rows:
     A caller's Request is copied, without the history that it may have of an earlier run: it stays as it was,
     may be asked again, and `result.request` is the copy. Its headers go to its own origin, like --header; its
     readers are those of the options unless it names others.
+
+    What is in the `ledger` is done: it is not asked again.
     """
 
-    def __init__(self, inlet: Inlet, options: Options) -> None:
+    def __init__(self, inlet: Inlet, options: Options, ledger: Ledger | None = None) -> None:
         self.inlet = inlet
         self.options = options
         self.rows = 0
         self.skipped: Counter[str] = Counter()
         self.readers = readers(options)
         self.sitemaps: Sitemaps | None = None  # a list takes none
+        self._before = Before(ledger) if ledger is not None else None
         self._plan = headers.Plan(options)
-        self._seen: set[str] | None = set() if options.unique else None
+        self._seen = Seen() if options.unique else None
 
     @property
     def lines(self) -> int:
@@ -45,9 +52,14 @@ class Rows:
         return self.rows + self.skipped.total()
 
     @property
+    def before(self) -> int:
+        """How many rows were done before."""
+        return self._before.ledger.done if self._before is not None else 0
+
+    @property
     def seen(self) -> int:
-        """How many rows have been taken so far."""
-        return self.rows
+        """How many rows have been taken so far, without those that were done before."""
+        return self.rows - self.before
 
     @property
     def waiting(self) -> int:
@@ -61,8 +73,9 @@ class Rows:
 
     @property
     def error(self) -> BaseException | None:
-        """What the input raised."""
-        return self.inlet.error
+        """What the input raised, or that the ledger is not of this list."""
+        differs = self._before.differs if self._before is not None else None
+        return differs or self.inlet.error
 
     def start(self) -> None:
         """Begin to read the input."""
@@ -74,11 +87,14 @@ class Rows:
 
     @property
     def total(self) -> int | None:
-        """How many rows there will be, once the whole input has been read; None until then."""
-        return self.rows + len(self.inlet) if self.inlet.ended else None
+        """How many rows are to be asked, once the whole input has been read; None until then."""
+        return self.seen + len(self.inlet) if self.inlet.ended else None
 
     def take(self, now: float) -> Request | Result | Wait | None:
         """The next row, or its refusal; Wait while the source has nothing yet."""
+        before = self._before
+        if before is not None and before.differs is not None:
+            return None
         for _ in range(SKIPS):
             piece = self.inlet.next()
             if piece is None:
@@ -86,6 +102,8 @@ class Rows:
                     return Wait(PATIENCE, "input")
                 piece = self.inlet.next()  # it may have come between the two questions
                 if piece is None:
+                    if before is not None and self.inlet.error is None:
+                        before.finish()
                     return None
             item = piece[1]
             if type(item) is Skip:
@@ -94,6 +112,8 @@ class Rows:
             answer = self._row(piece, now)
             if answer is not None:
                 return answer
+            if before is not None and before.differs is not None:
+                return None
         return Wait(0.0, "input")
 
     def late(self, now: float) -> Result | None:  # noqa: ARG002
@@ -108,9 +128,18 @@ class Rows:
         name, item = piece
         options = self.options
         self.rows += 1
-        request = Request("", self.rows, name, options.method, options.data, readers=self.readers)
-        text = _text(item)
-        request.url = logins.mask(text)
+        row = self.rows
+        if type(item) is Numbered:
+            row, item = item
+        text = text_of(item)
+        url = logins.mask(text)
+        if self._seen is not None and isinstance(item, str | Request) and self._seen.has(text):
+            self.rows -= 1
+            self.skipped["duplicate"] += 1
+            return None
+        if self._before is not None and self._before.has(row, url, name):
+            return None
+        request = Request(url, row, name, options.method, options.data, readers=self.readers)
         try:
             if isinstance(item, Request):
                 self._adopt(request, item)
@@ -119,13 +148,6 @@ class Rows:
             request.origin = urls.aim(request, urls.wire(text))
         except Fault as fault:
             return request.answer(now, fault.kind, fault.message)
-        if self._seen is not None:
-            key = urls.key(request.wire)
-            if key in self._seen:
-                self.rows -= 1
-                self.skipped["duplicate"] += 1
-                return None
-            self._seen.add(key)
         request.login = logins.userinfo(text)
         if isinstance(item, Request):
             _trust(request, item)
@@ -145,15 +167,6 @@ class Rows:
             if not isinstance(item.readers, tuple) or not all(name in known for name in item.readers):
                 raise Fault("invalid_url", f"Request.readers {item.readers!r}: give a tuple of {known}")
             request.readers = tuple(n for n in item.readers if n != "save" or self.options.save)
-
-
-def _text(item: object) -> str:
-    """What stands in the list, as far as it can be shown."""
-    if isinstance(item, Request):
-        return _text(item.url)
-    if isinstance(item, Bad):
-        return item.text
-    return item if isinstance(item, str) else item.decode("latin-1") if isinstance(item, bytes) else ""
 
 
 def _strange(item: object) -> str:

@@ -15,12 +15,11 @@ from typing import Any, Self, cast
 from fetcher import menu, sinks
 from fetcher.errors import UsageError
 from fetcher.model import Result
-from fetcher.outputs._lock import lock
+from fetcher.outputs._files import open_files as open_files
+from fetcher.outputs._files import open_kept as open_kept
 from fetcher.outputs._whole import GivenUp as GivenUp
 from fetcher.outputs._whole import Whole as Whole
 from fetcher.sinks import Write
-
-Known = dict[tuple[int, int], str]  # (device, inode) -> what that file already is in this run
 
 
 class Output:
@@ -76,18 +75,22 @@ def open_outputs(
     overwrite: bool,
     inputs: Sequence[str] = (),
     totals: str = "",
+    kept: Whole | None = None,
 ) -> Iterator[Outputs]:
     """An Output for every `-o FILE`, by its suffix. Raises UsageError, having changed nothing.
 
-    `totals` is one more file, opened with them and under the same rules, but without a sink. At the end each
-    sink finishes its format and each file is closed, whatever becomes of the others.
+    `totals` is one more file, opened with them and under the same rules, but without a sink; `kept` is the
+    only one of `paths`, open already, which is written on, and left open. At the end each sink finishes its
+    format and each file is closed, whatever becomes of the others.
     """
     known = suffixes() if paths else {}
     modules = [sinks.pick(_sink_of(path, known)) for path in paths]
-    files = open_files([*paths, *([totals] if totals else [])], overwrite=overwrite, inputs=inputs)
+    old = [kept] if kept is not None else []
+    new = [*([] if old else paths), *([totals] if totals else [])]
+    files = [*old, *open_files(new, overwrite=overwrite, inputs=inputs, kept=old)]
     outputs = Outputs()
     with ExitStack() as stack:
-        for file in files:
+        for file in files[len(old) :]:
             stack.enter_context(file)
         outputs.totals = files[-1] if totals else None
         for module, file in zip(modules, files, strict=False):
@@ -120,91 +123,3 @@ def _sink_of(path: str, known: dict[str, str]) -> str:
             return "jsonl"  # /dev/null, /dev/stdout, >(a command): no suffix to go by
     what = f"unknown output format {suffix}" if suffix else "no suffix to choose the format by"
     raise UsageError(f"{path}: {what}: use one of {', '.join(sorted(known))}")
-
-
-def open_files(paths: Sequence[str], *, overwrite: bool, inputs: Sequence[str] = ()) -> list[Whole]:
-    """Open these files for writing, all or none; none may be one of the inputs (`-` is stdin).
-
-    Nor may one be the file that stdout or stderr goes to: two positions in one file tear each other's lines.
-    Nor one that another run is writing to (`lock`). Nothing is truncated before all are open, and on failure
-    only what was created here is removed.
-    """
-    known = _standard()
-    for given in inputs:
-        with suppress(OSError, ValueError):
-            facts = os.stat(0 if given == "-" else given)  # noqa: PTH116
-            known[facts.st_dev, facts.st_ino] = "is an input of this run"
-    files: list[Whole] = []
-    made: list[str] = []
-    try:
-        for path in paths:
-            fd, new = _open(path, overwrite, known)
-            files.append(Whole(fd, path, owned=True))
-            made += [path] if new else []
-        for file in files:
-            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                os.ftruncate(file.fileno(), 0)
-    except BaseException:
-        for file in files:
-            file.close()
-        for path in made:
-            with suppress(OSError):
-                os.unlink(path)  # noqa: PTH108
-        raise
-    return files
-
-
-def _standard() -> Known:
-    found: Known = {}
-    for fd, name in ((2, "standard error"), (1, "standard output")):
-        with suppress(OSError):
-            facts = os.fstat(fd)
-            if stat.S_ISREG(facts.st_mode):
-                found[facts.st_dev, facts.st_ino] = f"is where {name} goes"
-    return found
-
-
-def _open(path: str, overwrite: bool, known: Known) -> tuple[int, bool]:
-    """A descriptor, and whether the file was made by this call."""
-    flags = os.O_WRONLY | getattr(os, "O_BINARY", 0)
-    try:
-        new = True
-        try:
-            fd = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
-        except FileExistsError:
-            new = False
-            _check(path, overwrite, known)
-            fd = os.open(path, flags)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise UsageError(_why(path, error)) from error
-    facts = os.fstat(fd)
-    if stat.S_ISREG(facts.st_mode):
-        try:
-            lock(fd, path)
-        except UsageError:  # it stays, even if it is new: the run that was faster has it
-            os.close(fd)
-            raise
-        known[facts.st_dev, facts.st_ino] = "is given twice as an output"
-    return fd, new
-
-
-def _check(path: str, overwrite: bool, known: Known) -> None:
-    """Whether an existing file may be written to. A device or FIFO may: it has no content to lose."""
-    facts = os.stat(path)  # noqa: PTH116
-    if not stat.S_ISREG(facts.st_mode):
-        return
-    if taken := known.get((facts.st_dev, facts.st_ino)):
-        raise UsageError(f"{path} {taken}: choose another file")
-    if not overwrite:
-        raise UsageError(f"{path} exists: use --overwrite to replace it, or choose another file")
-
-
-def _why(path: str, error: Exception) -> str:
-    if isinstance(error, IsADirectoryError):
-        return f"{path} is a directory: name a file in it"
-    if isinstance(error, FileNotFoundError):
-        where = os.path.dirname(path) or "."  # noqa: PTH120
-        if not os.path.exists(where):  # noqa: PTH110
-            return f"{path} cannot be written: {where} does not exist: create it first"
-    what = error.strerror if isinstance(error, OSError) else str(error)
-    return f"{path} cannot be written: {what}: choose another file"

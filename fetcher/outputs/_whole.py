@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import select
@@ -35,6 +36,7 @@ class Whole(io.RawIOBase, BinaryIO):
         self.waits = _waits(fd)  # whether a write may have to wait for a reader
         self.gives_up: Callable[[float], bool] | None = None  # asked in a wait, with the seconds it has taken
         self._fd = fd
+        self._goes_on = False  # whether it held something before, which another run would go on with, too
         self._owned = owned  # whether closing this closes the descriptor; not for stdout
         self._fault: LocalFault | BrokenPipeError | None = None
 
@@ -86,10 +88,18 @@ class Whole(io.RawIOBase, BinaryIO):
 
     def _failed(self, error: OSError, whole: bool) -> LocalFault:
         kept = "what was written is whole" if whole else "its last line is torn"
-        again = "run again with --overwrite" if self._owned else "run again"
+        again = "run again with --overwrite" if self._owned and not self._goes_on else "run again"
+        cure = "check that disk" if error.errno == errno.EIO else "free space there"
         return LocalFault(
-            f"{self._name}: {error.strerror} after {self.total:,} bytes; {kept}: free space there and {again}"
+            f"{self._name}: {error.strerror} after {self.total:,} bytes; {kept}: {cure} and {again}"
         )
+
+    def go_on(self, at: int) -> None:
+        """Cut the file there and write on behind that: the bytes before count as written."""
+        if os.fstat(self._fd).st_size != at:
+            os.ftruncate(self._fd, at)
+        self.total = os.lseek(self._fd, at, os.SEEK_SET)
+        self._goes_on = True
 
     @property
     def name(self) -> str:

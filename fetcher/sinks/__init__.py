@@ -7,7 +7,8 @@ The contract. `sinks/NAME.py` offers
 
 and nothing else is edited: the folder is the menu, and `-o` finds a sink by its suffix. A sink hands each
 batch to `out` in whole lines, in one write, at once: what was answered can be read even if the run is
-killed. `out` is unbuffered (`outputs.Whole`); whoever opened it closes it. At the end of the context a sink
+killed. `out` is unbuffered (`outputs.Whole`); `out.tell()` is above 0 where it is a file that is written on
+(--resume: `.jsonl` and `.csv` only); whoever opened it closes it. At the end of the context a sink
 writes what is left of its format. It runs in the loop's thread, so it never waits for anything but its
 disk.
 """

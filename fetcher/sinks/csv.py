@@ -16,16 +16,17 @@ from fetcher.sinks._row import dumps, row
 SUFFIXES: Final = (".csv",)
 
 # CWE-1236. Spreadsheets skip blanks, quotes and invisible characters before they look for a formula, and some
-# take the full-width, small and mathematical forms of = + - @ for the plain ones.
+# take the full-width, small and mathematical forms of = + - @ for the plain ones. Apostrophes in front change
+# nothing, here as well: so text is guarded if and only if it would be with one more; `unguarded` is exact.
 _FORMULA: Final = re.compile(
-    "[\t\r\n]|[\\s\"'`\u2018\u2019\u201c\u201d\0\u200b-\u200f\u2060\ufeff]*"
+    "'*+[\t\r\n]|[\\s\"'`\u2018\u2019\u201c\u201d\0\u200b-\u200f\u2060\ufeff]*"
     "[=+\\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212]"
 )
 
 
 @contextmanager
 def sink(out: BinaryIO, columns: tuple[str, ...]) -> Iterator[Write]:
-    """The header row at once, then each batch as rows, in one write."""
+    """The header row at once, unless the file has one and is written on; then each batch, in one write."""
 
     def write_rows(rows: Sequence[Sequence[Any]]) -> None:
         text = StringIO()
@@ -36,7 +37,8 @@ def sink(out: BinaryIO, columns: tuple[str, ...]) -> Iterator[Write]:
         if results:
             write_rows([[cell(value) for value in row(result, columns)] for result in results])
 
-    write_rows([columns])
+    if not out.tell():
+        write_rows([columns])
     yield write
 
 
@@ -54,3 +56,8 @@ def cell(value: Any) -> Any:
 def guarded(text: str) -> str:
     """The text, after an apostrophe where a spreadsheet would take it for a formula."""
     return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unguarded(cell: str) -> str:
+    """The text that was guarded as this cell."""
+    return cell[1:] if cell[:1] == "'" and _FORMULA.match(cell) else cell

@@ -1,0 +1,77 @@
+"""Lists that are killed and resumed: a site that counts, the command, and what stands in its outputs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fetcher.comparison.arms import installed as installed
+from fetcher.records import read
+from tests.webs import Answer, text
+
+FETCH = [sys.executable, "-m", "fetcher"]
+
+
+def clean() -> dict[str, str]:
+    """The environment without options of fetch."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("FETCH_")}
+
+
+def fetch(
+    *words: object, cwd: Path | None = None, stdin: bytes | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the command to its end."""
+    return subprocess.run(
+        [*FETCH, *map(str, words)],
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        timeout=120,
+        cwd=cwd,
+        env=clean(),
+        check=False,
+    )
+
+
+def start(*words: object, cwd: Path | None = None, **streams: Any) -> subprocess.Popen[bytes]:
+    """Start the command, its output to be dropped unless said otherwise."""
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, **streams}
+    return subprocess.Popen([*FETCH, *map(str, words)], cwd=cwd, env=clean(), **streams)
+
+
+def list_of(folder: Path, base: str, rows: int) -> Path:
+    """A list of so many URLs of a site."""
+    path = folder / "urls.txt"
+    path.write_text("".join(f"{base}{n}\n" for n in range(1, rows + 1)))
+    return path
+
+
+def rows_of(path: Path) -> list[int]:
+    """The rows of a file, sorted; a torn or broken line fails."""
+    records = read(str(path))
+    rows = sorted(record["row"] for record in records)
+    assert not records.warnings, records.warnings
+    return rows
+
+
+def slow(seconds: float) -> Callable[[str], Answer]:
+    """A site that answers everything, and takes that long."""
+
+    def answer(path: str) -> Answer:
+        time.sleep(seconds)
+        return text(path)
+
+    return answer
+
+
+def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait until it is so."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.01)
