@@ -13,6 +13,7 @@ from pytest_httpserver import HTTPServer
 
 import fetcher
 from fetcher import engines, menu
+from fetcher.comparison.arms import installed
 from fetcher.errors import UsageError
 from tests.servers import hanging
 
@@ -50,6 +51,10 @@ def test_results_come_while_the_input_is_still_open(site: str) -> None:
     assert [result.size for result in results] == [2]
 
 
+@pytest.mark.parametrize(
+    "engine",
+    [pytest.param(name, marks=[pytest.mark.long] * (name != "asyncio")) for name in installed()],
+)
 def test_a_reader_that_sleeps_falsifies_nothing(engine: str, site: str) -> None:
     """Three naps of twice the timeout: no error, and every `elapsed` is as it would be without them."""
     urls = [f"{site}/delay/0.1/{n}" for n in range(24)]

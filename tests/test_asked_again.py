@@ -113,6 +113,7 @@ def test_stopped_it_goes_on(tmp_path: Path) -> None:
         assert rows_of(out) == list(range(1, 241))
 
 
+@pytest.mark.long
 def test_killed_at_any_moment_it_is_the_old_file_or_the_new(tmp_path: Path) -> None:
     order, answers = random.Random(3), Site(busy)
     with web(answers) as site:

@@ -170,6 +170,7 @@ def test_json_is_one_object_and_failed_urls_are_told(site: str, free_port: int, 
         assert one["errors"] == {"connect_refused": 6, "invalid_url": 6}
 
 
+@pytest.mark.long
 def test_it_reads_a_pipe_and_repeats_the_list(site: str) -> None:
     words = [
         sys.executable,
@@ -282,6 +283,7 @@ def test_a_lap_runs_nothing_that_lies_in_the_working_directory(site: str, tmp_pa
     assert "taken in" not in done.stderr
 
 
+@pytest.mark.long
 def test_a_limit_per_host_is_named_as_what_held_all_back(site: str) -> None:
     found = compared([f"{site}/delay/0.02?{n}" for n in range(40)], "asyncio,threads", per_host=4, retries=0)
     assert [entry.limit for entry in found.entries] == ["limits", "limits"]

@@ -151,6 +151,7 @@ def test_no_value_is_off_by_more_than_a_thousandth(micro):
     assert micro <= round(made.percentile(50) * 1e6) <= micro * 1.001
 
 
+@pytest.mark.long
 def test_a_million_durations_fit_into_as_many_buckets_as_there_are_widths():
     rng = random.Random(4)
     made = filled(10 ** rng.uniform(-7.0, 9.0) for _ in range(1_000_000))

@@ -61,7 +61,7 @@ def written(path: Path, made: list[Result], columns: tuple[str, ...] = COLUMNS) 
     return path.read_bytes()
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
+@pytest.mark.parametrize("suffix", [pytest.param(".jsonl", marks=pytest.mark.long), ".csv"])
 def test_a_tail_torn_at_every_byte_is_cut_and_the_rest_goes_on(suffix: str, tmp_path: Path) -> None:
     made = results(NASTY[1:6])
     path = tmp_path / f"out{suffix}"
@@ -444,7 +444,7 @@ def killed(folder: Path, moments: int, seed: int, *, rows: int, suffix: str = ".
     return deaths
 
 
-@pytest.mark.parametrize("engine", [name for name in installed() if name in ("processes", "asyncio", "curl")])
+@pytest.mark.parametrize("engine", [name for name in installed() if name in ("asyncio", "curl")])
 def test_killed_and_resumed(engine: str, tmp_path: Path) -> None:
     """Two deaths each; a hundred in all engines are in the long tests."""
     suffix = ".csv" if engine in ("threads", "curl") else ".jsonl"

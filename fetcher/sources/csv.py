@@ -17,7 +17,8 @@ from fetcher.sources._columns import find
 from fetcher.sources._lines import BLANK, Long, item, lines
 
 SUFFIXES = (".csv", ".tsv")
-LIMIT: Final = 1 << 20  # bytes of a line; a cell may have 128 KiB (the csv module's own limit)
+LIMIT: Final = 1 << 20  # bytes of a line
+csv.field_size_limit(max(csv.field_size_limit(), 4 * LIMIT))  # of the whole process: `records` needs as much
 DELIMITERS: Final = ",\t;|"
 NONE: Final = "\x1f"  # a delimiter that no text has
 
