@@ -300,6 +300,7 @@ def test_a_lap_that_fails_is_a_local_fault(site: str, monkeypatch: pytest.Monkey
 # The library, and the experiment.
 
 
+@pytest.mark.long
 def test_the_library_compares(site: str) -> None:
     found = fetcher.compare(
         [f"{site}/bytes/{n}" for n in range(20)], engines=["asyncio", "threads"], blocks=6

@@ -160,6 +160,7 @@ def test_rows_far_away_cost_no_memory() -> None:
     assert words.get(1 << 60) == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
 def test_every_line_that_has_a_record_is_known_again(suffix: str, tmp_path: Path, free_port: int) -> None:
     """Bad lines, duplicates, passwords, bytes that are no UTF-8: nothing is asked twice, --unique or not."""

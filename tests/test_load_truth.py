@@ -225,6 +225,7 @@ def test_a_stall_is_seen_by_all_who_were_due_in_it_however_few_slots_there_are(s
     near(worst["max"], 1.0, slack=MOST + 0.01, what="max of the worst second")
 
 
+@pytest.mark.long
 @again
 def test_after_a_stall_one_after_the_other_the_wait_melts_as_it_must():
     rate = 100
@@ -239,6 +240,7 @@ def test_after_a_stall_one_after_the_other_the_wait_melts_as_it_must():
     assert 90 <= waited <= 110, "the server did not do what the test is about"
 
 
+@pytest.mark.long
 @again
 def test_in_the_closed_model_a_stall_is_met_by_as_many_as_there_are_slots():
     with faulty(delay=0.01, stall=(0.5, 1.0)) as server:
@@ -296,6 +298,7 @@ def test_timeouts_are_at_least_so_long_and_never_dropped():
         assert record[name]["p99"] is None, "2 samples are above it"
 
 
+@pytest.mark.long
 @again
 def test_timeouts_in_the_open_model_hold_up_nobody():
     rate = 100
@@ -414,6 +417,7 @@ def test_a_server_that_does_20_a_second_asked_for_100_makes_them_wait_as_long_as
     assert any("queue" in note for note in record["notes"]) or record["notes"], "a queue that grows is told"
 
 
+@pytest.mark.long
 @again
 def test_a_server_that_does_20_a_second_is_found_to_by_the_closed_model():
     with faulty(cap=20) as server:
@@ -442,6 +446,7 @@ def test_the_warm_up_is_not_measured():
     near(record["rate"], measured / 1.2, slack=8 / 1.2, what="rate")
 
 
+@pytest.mark.long
 @again
 @pytest.mark.parametrize("words", [("-c", 8), ("--rate", 300)], ids=["closed", "open"])
 def test_maxima_are_exact_once_the_connections_are_up(words):
@@ -476,6 +481,7 @@ def test_what_hangs_is_no_pass_for_a_limit_on_errors():
     assert "more hung until the test ended" in run.record["why"]
 
 
+@pytest.mark.long
 @again
 def test_stages_ramp_from_nothing():
     with faulty() as server:
@@ -489,6 +495,7 @@ def test_stages_ramp_from_nothing():
     near((second[-1] - second[0]) / (len(second) - 1), 1 / 200, slack=0.0001, what="mean gap of the second")
 
 
+@pytest.mark.long
 @again
 def test_poisson_arrivals_are_as_irregular_as_chance():
     with faulty() as server:
@@ -584,6 +591,7 @@ def test_a_client_that_cannot_keep_up_says_invalid_and_at_a_lower_rate_passes():
     assert within.record["verdict"] == "PASS", within.record["why"]
 
 
+@pytest.mark.long
 def test_fewer_requests_than_workers_are_sent_once_each_and_targets_take_turns(tmp_path):
     with faulty(delay=0.0) as server:
         listed = tmp_path / "urls.txt"
@@ -603,6 +611,7 @@ def test_a_server_that_sheds_load_passes_no_limit_on_latency():
     assert any(one["rule"] == "errors<1%" and not one["ok"] for one in run.record["slo"])
 
 
+@pytest.mark.long
 def test_stages_last_as_long_as_they_say():
     done = subprocess.run(
         [
