@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, Final
 from fetcher.errors import LocalFault, UsageError
 from fetcher.menu import cure
 from fetcher.sinks.csv import unguarded
+from fetcher.sources import csv as _wide  # noqa: F401 - headers and redirects outgrow the 128 KiB of a cell
 
 Record = dict[str, Any]
 Piece = Record | str  # a record; or which one is left out, and why
@@ -30,7 +31,6 @@ LIMIT: Final = 16 << 20  # bytes of a line; a longer one is none of ours
 BATCH: Final = 2048  # rows of a .parquet that are read at once
 TOLD: Final = 3  # warnings in full; the rest is counted
 _NEVER_NULL: Final = frozenset(("input", "url", "started", "engine"))
-csv.field_size_limit(max(csv.field_size_limit(), 4 << 20))  # headers and redirects outgrow its 128 KiB
 
 
 class Records(Iterator[Record]):

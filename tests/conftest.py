@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from fetcher import engines, menu
+from fetcher.errors import UsageError
+
 HERE = Path(__file__).parent
 
 
@@ -27,6 +30,22 @@ def corpora() -> Path:
     folder = Path(where)
     assert folder.is_dir(), f"FETCH_CORPORA names no folder: {where}"
     return folder
+
+
+@pytest.fixture(params=menu.names(engines))
+def name(request: pytest.FixtureRequest) -> str:
+    """Every engine by its name; the test skips for one that is not installed. Other menus have their own."""
+    try:
+        engines.pick(request.param)
+    except UsageError as missing:
+        pytest.skip(str(missing))
+    return str(request.param)
+
+
+@pytest.fixture
+def engine(name: str) -> str:
+    """The same."""
+    return name
 
 
 @pytest.fixture

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,21 @@ def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
     while not true():
         assert time.monotonic() < end, "it did not come to that"
         time.sleep(0.01)
+
+
+def survive(words: Sequence[object], moments: int, pause: Callable[[], float], code: int | None = 0) -> int:
+    """Start it again and again, killed after a pause, until it ends or was killed so often: how many deaths.
+
+    If it ends, then with that code; None: with any.
+    """
+    for deaths in range(moments):
+        child = start(*words)
+        try:
+            ended = child.wait(pause())
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGKILL)
+            child.wait()
+        else:
+            assert code in (None, ended)
+            return deaths
+    return moments

@@ -22,7 +22,6 @@ from typing import Any
 import pytest
 
 import fetcher
-from fetcher import engines, menu
 from fetcher.addresses import local, private
 from fetcher.cli._settings import settings
 from fetcher.errors import UsageError
@@ -69,15 +68,6 @@ FORMS["unsaid"] = [  # no URLs at all
     "256.0.0.1",
     "[::1",
 ]
-
-
-@pytest.fixture(params=menu.names(engines))
-def name(request: pytest.FixtureRequest) -> str:
-    try:
-        engines.pick(request.param)
-    except UsageError as missing:
-        pytest.skip(str(missing))
-    return str(request.param)
 
 
 def test_the_two_policies_leave_no_address_to_both() -> None:

@@ -12,19 +12,9 @@ import werkzeug
 from pytest_httpserver import HTTPServer
 
 import fetcher
-from fetcher import engines, menu
 from fetcher.comparison.arms import installed
 from fetcher.errors import UsageError
 from tests.servers import hanging
-
-
-@pytest.fixture(params=menu.names(engines))
-def engine(request: pytest.FixtureRequest) -> str:
-    try:
-        engines.pick(request.param)
-    except UsageError as missing:
-        pytest.skip(str(missing))
-    return str(request.param)
 
 
 def test_one_result_per_url_as_completed(engine: str, site: str) -> None:

@@ -21,6 +21,7 @@ import pytest
 import fetcher
 from fetcher.comparison.arms import installed
 from fetcher.errors import UsageError
+from tests.ledgers import survive
 from tests.servers import nginx
 from tests.webs import Answer, html, moved, text, web
 
@@ -258,16 +259,7 @@ def killed(tmp_path: Path, moments: int, seed: int) -> None:
         site.log.clear()
         out = tmp_path / "crawl.jsonl"
         words = ["crawl", site.url, "--state", tmp_path / "crawl.db", "-o", out, "-q", "-c", "4"]
-        deaths = 0
-        while deaths < moments:
-            child = subprocess.Popen([*FETCH, *map(str, words)], stdout=subprocess.DEVNULL)
-            try:
-                child.wait(0.3 + order.random() * 0.5)
-                break
-            except subprocess.TimeoutExpired:
-                child.send_signal(signal.SIGKILL)
-                child.wait()
-                deaths += 1
+        deaths = survive(words, moments, lambda: 0.3 + order.random() * 0.5, code=None)
         done = fetch(*words)
         assert done.returncode == 0, done.stderr
         asked = Counter(site.paths)

@@ -10,19 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fetcher import engines, menu
-from fetcher.errors import UsageError
 from tests.certificates import tls
 from tests.servers import answers, closed_port, hanging, raw, response
-
-
-@pytest.fixture(params=menu.names(engines))
-def engine(request: pytest.FixtureRequest) -> str:
-    try:
-        engines.pick(request.param)
-    except UsageError as missing:
-        pytest.skip(str(missing))
-    return str(request.param)
 
 
 def test_one_of_every_trouble(engine: str, site: str, tmp_path: Path) -> None:

@@ -28,7 +28,6 @@ from xml.etree import ElementTree
 import pytest
 
 import fetcher
-from fetcher import engines, menu
 from fetcher.errors import UsageError
 from fetcher.model import Request
 from tests.servers import Raw, answers, by_path, raw, response
@@ -45,15 +44,6 @@ RAW = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u206
 OURS = re.compile(
     "\r\n|\r\x1b\\[K|\r|\x1b\\[[0-9;]*[mKAJ]|\x1b\\[\\?25[lh]"
 )  # a line's end, the live line, colours
-
-
-@pytest.fixture(params=menu.names(engines))
-def name(request: pytest.FixtureRequest) -> str:
-    try:
-        engines.pick(request.param)
-    except UsageError as missing:
-        pytest.skip(str(missing))
-    return str(request.param)
 
 
 def hostile() -> dict[str, bytes]:

@@ -25,7 +25,7 @@ from fetcher.outputs import open_outputs
 from fetcher.pump import Ready
 from fetcher.records import read
 from fetcher.tally import Tally
-from tests.ledgers import FETCH, clean, fetch, installed, list_of, rows_of, slow, start, until
+from tests.ledgers import FETCH, clean, fetch, installed, list_of, rows_of, slow, start, survive, until
 from tests.webs import html, text, web
 
 NASTY = [
@@ -425,16 +425,7 @@ def killed(folder: Path, moments: int, seed: int, *, rows: int, suffix: str = ".
     with web(slow(0.01)) as site:
         listed = list_of(folder, site.url, rows)
         words = [listed, "-o", out, "--resume", "-q", "-e", engine, "-c", width]
-        deaths = 0
-        while deaths < moments:
-            child = start(*words)
-            try:
-                assert child.wait(0.2 + order.random() * 0.9) == 0
-                break
-            except subprocess.TimeoutExpired:
-                child.send_signal(signal.SIGKILL)
-                child.wait()
-                deaths += 1
+        deaths = survive(words, moments, lambda: 0.2 + order.random() * 0.9)
         done = fetch(*words)
         assert done.returncode == 0, done.stderr
         asked = Counter(site.paths)

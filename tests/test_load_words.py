@@ -21,8 +21,8 @@ from fetcher.cli._load_shape import latency
 from fetcher.cli._load_view import Followed, View
 from fetcher.cli._load_words import words
 from fetcher.histogram import Histogram
-from fetcher.loadtest.meter import Sum
 from fetcher.loadtest.schedule import constant
+from fetcher.loadtest.sums import Sum
 from fetcher.report.explained import explained, growth, peak
 from fetcher.report.latency import bins, legend, said
 from tests.loads import EVIL, NAMES, load, opened, told

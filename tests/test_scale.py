@@ -18,25 +18,15 @@ from typing import BinaryIO
 import pytest
 
 from bench.watched import MB, Ran, blocks, ran
-from fetcher import engines
 from fetcher.descriptors import KEPT, RESERVE
-from fetcher.errors import UsageError
 
 pytestmark = [
+    pytest.mark.parametrize("name", ["asyncio", "curl"], indirect=True),
     pytest.mark.long,
     pytest.mark.timeout(1800),
     pytest.mark.xdist_group("quiet"),
     pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc"),
 ]
-
-
-@pytest.fixture(params=["asyncio", "curl"])
-def engine(request: pytest.FixtureRequest) -> str:
-    try:
-        engines.pick(request.param)
-    except UsageError as missing:
-        pytest.skip(str(missing))
-    return str(request.param)
 
 
 def figures(done: Ran, what: str, after: int = 0) -> None:

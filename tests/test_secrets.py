@@ -30,7 +30,6 @@ import trustme
 
 import fetcher
 from fetcher import cli, engines, menu
-from fetcher.errors import UsageError
 
 ROOT = Path(fetcher.__file__).parents[1]
 CODES = (301, 302, 303, 307, 308)
@@ -52,15 +51,6 @@ OWN = (
     ("x-api-key", "k3-header"),
     ("Cookie", f"mine={SECRETS['Cookie']}"),
 )
-
-
-@pytest.fixture(params=menu.names(engines))
-def name(request: pytest.FixtureRequest) -> str:
-    try:
-        engines.pick(request.param)
-    except UsageError as missing:
-        pytest.skip(str(missing))
-    return str(request.param)
 
 
 def forms(kind: str) -> set[bytes]:

@@ -24,8 +24,12 @@ SAME: Final = "resume with the same list, --unique, --column and --field, or cho
 
 
 def key(url: str) -> int:
-    """What is kept of a URL as a record shows it; never 0, and another one in each process."""
-    return hash(url.encode("utf-8", "backslashreplace")) or 1
+    """What is kept of a URL as a record shows it; never 0, and mostly another one in each process."""
+    return _word(url.encode("utf-8", "backslashreplace"))
+
+
+def _word(url: bytes) -> int:
+    return hash(url) or 1
 
 
 class Ledger:
@@ -72,7 +76,7 @@ class Ledger:
                     break
                 if not row:
                     raise UsageError(_no_record(path, end, self.rows.count))
-                if not self.rows.add(row, hash(url) or 1):
+                if not self.rows.add(row, _word(url)):
                     again = f"again in line {line_of(path, end):,}"
                     cure = "take one out, or choose another file"
                     raise UsageError(f"{path}: row {row:,} stands in it twice ({again}): {cure}")

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import IO, Any, Final, Self
 
@@ -133,6 +133,3 @@ class Crew:
         with suppress(OSError):  # it has ended, and its code says why
             child.stdin.write(json.dumps(line).encode() + b"\n")
             child.stdin.flush()
-
-
-Tell = Callable[[dict[str, Any]], None]

@@ -111,19 +111,13 @@ class Search:
                 return min(max(round(self.start), self.floor), ceiling)
             return min(low * 2, ceiling) if low < ceiling else self._unsettled(low, high)
         if low is None:
-            if self._tried[high].verdict == "INVALID" and (again := self._once_more(high)) is not None:
-                return again or None
+            tried = self._tried[high]
+            if tried.verdict == "INVALID" and not (tried.settled and tried.cpu > WORKS):
+                return None if tried.settled else high
             return max(high // DOWN, self.floor) if high > self.floor else self._unsettled(low, high)
         if high - low > self._width(low, high):
             return round(sqrt(low * high))  # strictly between: they are at least 2 apart
         return self._unsettled(low, high)
-
-    def _once_more(self, rate: int) -> int | None:
-        """Nothing has held, and the client was the limit: this rate again; 0: the end; None: a lower one."""
-        tried = self._tried[rate]
-        if not tried.settled:
-            return rate
-        return None if tried.cpu > WORKS else 0
 
     def _width(self, low: int, high: int) -> float:
         fine = self.resolution if self._tried[high].verdict == "FAIL" else max(COARSE, self.resolution)

@@ -21,7 +21,6 @@ from typing import Any, Final
 
 from fetcher.loadtest.buckets import Buckets, Second, Target
 from fetcher.loadtest.figures import CENSORED
-from fetcher.loadtest.sums import Sum as Sum
 from fetcher.model import Result
 
 NO_PORT: Final = "no local port"  # how the message for EADDRNOTAVAIL begins, see `engines._faults`

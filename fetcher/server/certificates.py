@@ -25,6 +25,13 @@ class Authority:
         self._ca = trustme.CA(organization_name="the fault server")
         self.pem = self._ca.cert_pem.bytes()
 
+    def client(self) -> bytes:
+        """Key and certificate of a client that this authority knows, as PEM."""
+        made: bytes = self._ca.issue_cert(
+            "client@fetch.test", common_name="client"
+        ).private_key_and_cert_chain_pem.bytes()
+        return made
+
     def context(self, certificate: str) -> ssl.SSLContext:
         """What a server with this certificate needs."""
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -40,8 +40,7 @@ async def _serve(host: str, port: int, ready: Callable[[str], None] | None, leas
         )
     except (OSError, OverflowError) as error:
         await runner.cleanup()
-        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise UsageError(f"cannot listen at {host}:{port}: {why}; choose another port, or 0") from error
+        raise cannot(host, port, error) from error
     if leash is not None:
         leash(lambda: call(loop, stopped.set))
     try:
@@ -75,6 +74,12 @@ def _slow_paths() -> web.AppRunner:
         max_field_size=65536,
         shutdown_timeout=0.1,
     )
+
+
+def cannot(host: str, port: int, error: Exception) -> UsageError:
+    """What to say where nobody can listen."""
+    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return UsageError(f"cannot listen at {host}:{port}: {why}; choose another port, or 0")
 
 
 def base_of(server: asyncio.Server) -> str:

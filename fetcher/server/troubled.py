@@ -10,10 +10,9 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Final
 
-from fetcher.errors import UsageError
 from fetcher.server import faults
 from fetcher.server.faults import Fault
-from fetcher.server.listen import Leash, base_of, call, more_descriptors
+from fetcher.server.listen import Leash, base_of, call, cannot, more_descriptors
 from fetcher.server.peer import Peer
 from fetcher.server.replies import Replies
 
@@ -33,8 +32,7 @@ async def _serve(host: str, port: int, ready: Callable[[str], None] | None, leas
         try:
             base = await Ports(host, held).open_all(port)
         except (OSError, OverflowError) as error:
-            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise UsageError(f"cannot listen at {host}:{port}: {why}; choose another port, or 0") from error
+            raise cannot(host, port, error) from error
         if leash is not None:
             leash(lambda: call(loop, stopped.set))
         if ready is not None:

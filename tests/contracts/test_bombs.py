@@ -26,7 +26,7 @@ import pytest
 import fetcher
 from fetcher import decode, engines, layers, menu
 from fetcher.engines._exchange import Exchange
-from fetcher.errors import Fault, UsageError
+from fetcher.errors import Fault
 from fetcher.model import Options, Request
 from tests.servers import Raw, answers, by_path, raw, response
 
@@ -35,15 +35,6 @@ TEN = 10 * GIB
 MORE = 64 << 20  # bytes that a bomb may cost beyond what small bodies do
 FEW = ("asyncio", "processes")  # engines whose memory is watched in every run, the others' in long ones
 ROOT = Path(fetcher.__file__).parents[1]
-
-
-@pytest.fixture(params=menu.names(engines))
-def name(request: pytest.FixtureRequest) -> str:
-    try:
-        engines.pick(request.param)
-    except UsageError as missing:
-        pytest.skip(str(missing))
-    return str(request.param)
 
 
 @cache

@@ -13,22 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from fetcher import engines, headers, logins, menu, urls
+from fetcher import engines, headers, logins, urls
 from fetcher.engines import Engine
-from fetcher.errors import KINDS, UsageError
+from fetcher.errors import KINDS
 from fetcher.model import PARITY, Options, Request, Result
 from tests.servers import answers, closed_port, hanging, raw, read_request
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-@pytest.fixture(params=menu.names(engines))
-def name(request: pytest.FixtureRequest) -> str:
-    try:
-        engines.pick(request.param)
-    except UsageError as missing:
-        pytest.skip(str(missing))
-    return str(request.param)
 
 
 def asked(url: str, options: Options, **more) -> Request:

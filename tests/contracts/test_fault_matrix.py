@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from fetcher import engines, menu
-from fetcher.errors import KINDS, UsageError
+from fetcher.errors import KINDS
 from fetcher.server import faults, site
 from tests.matrix import Served, ask, look
 
@@ -34,21 +34,13 @@ SHOWN = {
 SLOW = [pytest.param(name, marks=[pytest.mark.long] * (name == "sequential")) for name in menu.names(engines)]
 
 
-@pytest.fixture(params=SLOW)
-def name(request: pytest.FixtureRequest) -> str:
-    try:
-        engines.pick(request.param)
-    except UsageError as missing:
-        pytest.skip(str(missing))
-    return str(request.param)
-
-
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with site(faults=True) as base:
         yield look(base, tmp_path_factory.mktemp("faults"))
 
 
+@pytest.mark.parametrize("name", SLOW, indirect=True)
 def test_every_fault_is_told_as_it_is(name: str, served: Served) -> None:
     """All of them in one engine, and well-behaved answers between; what must come: fetcher/server/faults."""
     rows = ask(served, name)

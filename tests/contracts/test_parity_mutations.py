@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from fetcher import engines, menu
-from fetcher.errors import UsageError
 from fetcher.model import Result
 from tests.contracts.test_traps import Odd, ask_odd, judged, never_cut, odd_cases
 from tests.test_framing import mutate
@@ -21,15 +19,6 @@ from tests.test_framing import mutate
 SAME = 0.999  # of the mutations: ok, status, size and wire size
 SAME_KIND = 0.99
 KNOWN = 20261122  # the seed of the default run
-
-
-@pytest.fixture(params=menu.names(engines))
-def name(request: pytest.FixtureRequest) -> str:
-    try:
-        engines.pick(request.param)
-    except UsageError as missing:
-        pytest.skip(str(missing))
-    return str(request.param)
 
 
 def mutations(cases: list[Odd], count: int, seed: int) -> Iterator[Odd]:

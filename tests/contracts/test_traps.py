@@ -27,9 +27,9 @@ from typing import Any, NamedTuple
 import pytest
 
 import fetcher
-from fetcher import engines, menu, urls
+from fetcher import urls
 from fetcher.engines._exchange import Exchange
-from fetcher.errors import KINDS, UsageError
+from fetcher.errors import KINDS
 from fetcher.model import Options, Request, Result
 from tests.servers import answers, by_path, raw, read_request, response, tls
 from tests.test_framing import REFUSALS
@@ -39,15 +39,6 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 HOME = Path(fetcher.__file__).parents[1]
-
-
-@pytest.fixture(params=menu.names(engines))
-def name(request: pytest.FixtureRequest) -> str:
-    try:
-        engines.pick(request.param)
-    except UsageError as missing:
-        pytest.skip(str(missing))
-    return str(request.param)
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from fetcher.server.faults import Asked, End, Step, right, wrong
+from fetcher.server.faults import Asked, End, Script, Step, right, wrong
 from fetcher.server.raw import good, head, moved, response
 
 _BAD: Final[dict[str, tuple[str, bytes]]] = {
@@ -54,14 +54,14 @@ def _on(asked: Asked) -> Iterator[Step]:
     yield moved(f"/redirects/on/{_left(asked, 0) + 1}")
 
 
-def _ten(asked: Asked) -> Iterator[Step]:
-    left = _left(asked, 10)
-    yield moved(f"/redirects/ten/{left - 1}" if left > 1 else "/good/after-ten")
+def _hops(name: str, first: int) -> Script:
+    """So many redirects, each to the next; then a good page."""
 
+    def script(asked: Asked) -> Iterator[Step]:
+        left = _left(asked, first)
+        yield moved(f"/redirects/{name}/{left - 1}" if left > 1 else f"/good/after-{name}")
 
-def _eleven(asked: Asked) -> Iterator[Step]:
-    left = _left(asked, 11)
-    yield moved(f"/redirects/eleven/{left - 1}" if left > 1 else "/good/after-eleven")
+    return script
 
 
 def _cookie(asked: Asked) -> Iterator[Step]:
@@ -84,8 +84,8 @@ FAULTS: Final = [
     wrong("itself", "To itself.", moved("/redirects/itself"), "redirect_loop", 302, body=b""),
     wrong("two", "Two URLs that lead to each other.", _round, "redirect_loop", 302, body=b""),
     wrong("on", "To a new URL, again and again.", _on, "too_many_redirects", 302, body=b""),
-    wrong("eleven", "Eleven hops: one too many.", _eleven, "too_many_redirects", 302, body=b""),
-    right("ten", "Ten hops.", _ten, good("/good/after-ten"), attempts=11),
+    wrong("eleven", "Eleven hops: one too many.", _hops("eleven", 11), "too_many_redirects", 302, body=b""),
+    right("ten", "Ten hops.", _hops("ten", 10), good("/good/after-ten"), attempts=11),
     wrong(
         "differing",
         "Two Location fields that differ.",
