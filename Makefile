@@ -8,8 +8,9 @@ endif
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-# Two processes; tests of one xdist_group (say "quiet") run in one of them, one after the other.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
+# Four processes, be it on two processors: most tests wait, most of the time. Tests of one xdist_group (say "quiet")
+# run in one of them, one after the other. The long ones look at the memory and the time of millions: two processes.
+PYTEST := $(BIN)/python -m pytest -n 4 --dist loadgroup
 
 .PHONY: help demo test test-long test-all lint format clean apt
 .DEFAULT_GOAL := help
@@ -24,7 +25,7 @@ test: $(VENV)/.dev apt lint  ## lint, type-check and test on this Python
 	$(PYTEST)
 
 test-long: $(VENV)/.dev apt lint  ## the same with the full counts, and installs into clean environments
-	$(PYTEST) -m "long or not long" --timeout 900
+	$(PYTEST) -n 2 -m "long or not long" --timeout 900
 
 test-all: test-long  ## the same, then the tests on every other installed Python from 3.11 on
 	@mine=$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \

@@ -9,6 +9,8 @@ How to run it
     make bench-check                      the same, and exit 1 where a budget is broken
     make bench-check ARGS="--from FILE"   judges what an earlier run kept with --save FILE
 
+    python -m bench.faults crowd          a list with faults in it beside its good part; `drips`: time limits
+
 What is not installed is named as missing and left out. The Python peers come from the Python that runs this,
 or else from the one that BENCH_PYTHON names (Scrapy, in an environment of its own). The server is a local
 nginx with one worker; without nginx it is the embedded site, which may itself be the limit.

@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -182,6 +183,7 @@ class Resolver:
         return not self.private_only or host in self.allow or local(address)
 
 
+@lru_cache(1024)  # a tenth of what a new connection of the asyncio engine costs is to ask this twice
 def _literal(host: str) -> bool:
     """Whether the host is an address already."""
     try:

@@ -14,11 +14,15 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from fetcher import engines, menu
 from fetcher.errors import UsageError
 
 HERE = Path(__file__).parent
+# No test asserts a speed: by default hypothesis fails an example that takes 0.2 s.
+settings.register_profile("fetch", deadline=None)
+settings.load_profile("fetch")
 
 
 @pytest.fixture(scope="session")
@@ -155,3 +159,19 @@ def pytest_configure(config: pytest.Config) -> None:
     if os.environ.get("CI") == "true" and not hasattr(config, "workerinput"):
         allowed = tomllib.loads((HERE / "skips.toml").read_text(encoding="utf-8")).get("skip", [])
         config.pluginmanager.register(Skips(allowed), "fetch-skips")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tell `--dist loadgroup` the groups in the way that it reads them, at the end of the names of tests.
+
+    xdist 3.8 does, but pytest 9.2 no longer hears it, and says nothing: pytest-dev/pytest-xdist#1386.
+    """
+    if not getattr(config.option, "loadgroup", False):
+        return
+    for item in items:
+        groups = {mark.args[0] for mark in item.iter_markers("xdist_group")}
+        end = f"@{'_'.join(sorted(groups))}"
+        if groups and not item.nodeid.endswith(end):
+            item._id = type(item.id).parse(item.nodeid + end)  # type: ignore[attr-defined]
+        assert not groups or item.nodeid.endswith(end), "the group of a test is not heard"

@@ -226,7 +226,7 @@ def test_cpu_and_memory_are_those_of_the_whole_tree(tmp_path: Path) -> None:
 
 
 def test_the_first_output_is_timed_and_the_servers_time_is_not_ours(tmp_path: Path) -> None:
-    code = "import time; time.sleep(0.2); print(1, flush=True); time.sleep(0.3)"
+    code = "import time; time.sleep(0.2); print(1, flush=True); time.sleep(1.3)"
     taken = run([PYTHON, "-c", code], out=None, cwd=tmp_path, env={})
     assert 0.2 <= taken.first <= taken.wall - 0.3
     assert taken.code == 0

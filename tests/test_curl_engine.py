@@ -144,13 +144,13 @@ def test_surplus_over_tls_is_not_the_next_answer(size: int, records: int) -> Non
     made = tls("good")
     parts = [response(b"x" * size), response(b"wrong")]
 
-    sending = threading.Lock()
+    sent = threading.Semaphore(0)
 
     def surplus(conn: socket.socket, _n: int) -> None:
         while read_request(conn):
-            with sending:
-                for part in parts if records == 2 else [b"".join(parts)]:
-                    conn.sendall(part)
+            for part in parts if records == 2 else [b"".join(parts)]:
+                conn.sendall(part)
+            sent.release()
 
     options = Options(timeout=5.0, concurrency=1, cacert=made.cacert)
     results = []
@@ -158,8 +158,7 @@ def test_surplus_over_tls_is_not_the_next_answer(size: int, records: int) -> Non
         for _ in range(6):
             engine.submit(asked(server.url, options))
             results += collect(engine, 1)
-            with sending:  # what comes after the next request was sent, nobody can tell from its answer
-                pass
+            assert sent.acquire(timeout=5)  # what comes after the next request was sent nobody can tell
             time.sleep(0.05)
     assert [one.size for one in results].count(size) >= 4
 
@@ -260,16 +259,16 @@ def slow_lookups(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_lookups_end_in_time_and_hold_nobody_up(slow_lookups: None) -> None:
-    options = Options(concurrency=10, connect_timeout=0.5)
+    options = Options(concurrency=10, connect_timeout=1.5)
     with raw(answers(OK)) as server, engines.pick("curl").engine(options) as engine:
         for n in range(5):
             engine.submit(asked(f"http://n{n}.test/", options))
         engine.submit(asked(server.url, options))
         first, *others = collect(engine, 6)
     assert first.ok
-    assert first.elapsed < 0.4
+    assert first.elapsed < 1.4
     assert [one.error for one in others] == ["dns_temporary"] * 5
-    assert all(0.4 < one.elapsed < 1.5 for one in others)
+    assert all(1.4 < one.elapsed < 2.5 for one in others)
 
 
 def test_cancel_in_the_middle_of_lookups(slow_lookups: None) -> None:

@@ -112,7 +112,7 @@ def test_addresses_share_the_limit() -> None:
     from fetcher.engines._exchange import Exchange
     from fetcher.engines._network import Attempt, Network
 
-    options = Options(connect_timeout=1.0)
+    options = Options(connect_timeout=2.0)
     network = Network(options)
     with raw(answers(OK)) as server, blackhole() as port:
         attempt = Attempt(Exchange(asked(server.url, options), options, "x"), network, threading.Event())
@@ -121,7 +121,7 @@ def test_addresses_share_the_limit() -> None:
         began = time.monotonic()
         sock, _ = attempt.dial(places)
         sock.close()
-        assert 0.4 < time.monotonic() - began < 1.0
+        assert 0.9 < time.monotonic() - began < 2.0
     network.close()
 
 

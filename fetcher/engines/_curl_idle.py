@@ -4,6 +4,9 @@ Bytes that wait on an idle connection are surplus of its last answer, and would 
 an end of file means that the server has gone. Neither is found out by libcurl before it sends. So every
 connection that has served is looked at, by its two ends, just before it serves again. By its local port alone
 it would not do: connections to different addresses may have the same one.
+
+In one step libcurl may end a transfer and begin the next on its connection, before we hear of that end. So
+whoever asked there last is kept in mind until its answer has been judged.
 """
 
 from __future__ import annotations
@@ -12,7 +15,10 @@ import select
 import socket
 import sys
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from fetcher.engines._curl_slot import Slot
 
 Look = Callable[[int], object]  # is given a timeout; truthy where something waits
 Ends = tuple[object, ...]  # address there, address here, port there, port here
@@ -24,9 +30,11 @@ STIRRED: Final[Look] = lambda _timeout: True  # noqa: E731
 class Idle:
     """The connections of HTTP/1 that have served; which of them are idle just now is libcurl's affair."""
 
-    __slots__ = ("_descriptors", "_ends", "_looks")
+    __slots__ = ("_descriptors", "_ends", "_http", "_looks", "_users")
 
-    def __init__(self) -> None:
+    def __init__(self, http: str = "1.1") -> None:
+        self._http = http
+        self._users: dict[Ends, Slot] = {}  # whose answers were not judged yet
         self._looks: dict[Ends, Look] = {}
         self._ends: dict[int, Ends] = {}  # by descriptor: it may have been closed and opened anew
         self._descriptors: dict[Ends, int] = {}
@@ -49,8 +57,24 @@ class Idle:
 
     def stirs(self, ends: Ends) -> bool:
         """Whether the connection with these ends has served, and is not quiet."""
-        look = self._looks.get(ends)
+        look, user = self._looks.get(ends), self._users.get(ends)
+        if user is not None and not self._shares(user) and not (look and user.leaves()):
+            return True  # not to be trusted, or nobody has looked there yet: for once, a new connection
         return look is not None and bool(look(0))
+
+    def begin(self, ends: Ends, user: Slot) -> None:
+        """A request goes out there."""
+        self._users[ends] = user
+
+    def end(self, ends: Ends, user: Slot) -> None:
+        """Its answer has been judged, or will not come."""
+        if self._users.get(ends) is user:
+            del self._users[ends]
+
+    def _shares(self, user: Slot) -> bool:
+        """Whether the connection has room for others while it is at that request: HTTP/2 or 3."""
+        line = user.lines[0] if user.lines else b"HTTP/2"
+        return self._http != "1.1" and line.startswith((b"HTTP/2", b"HTTP/3"))
 
     def received(self, ends: Ends) -> int:
         """Bytes that have come over the connection with these ends; -1 where it is new, or no Linux."""

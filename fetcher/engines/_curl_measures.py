@@ -1,4 +1,4 @@
-"""What libcurl knows and the bytes do not say: times, connections, where an answer of HTTP/2 or 3 ends."""
+"""What libcurl knows and the bytes do not say: times, connections, heads and ends of HTTP/2 and 3."""
 
 from __future__ import annotations
 
@@ -57,7 +57,24 @@ def keep(exchange: Exchange, handle: Any, idle: Idle, ends: Ends) -> None:
         idle.keep(ends, handle.getinfo(pycurl.ACTIVESOCKET))
 
 
-def as_1_0(lines: list[bytes]) -> bytes:
+def serves_on(exchange: Exchange) -> bool:
+    """Whether the connection may serve again: asked on one of HTTP/1.0, libcurl would speak that."""
+    head = exchange.reader.head
+    return exchange.reusable and head is not None and head.version != "1.0"
+
+
+def judge(exchange: Exchange, lines: list[bytes], http: str) -> None:
+    """Hand the head over. Raises Fault."""
+    raw = b"".join(lines)
+    if raw[:7] in (b"HTTP/2 ", b"HTTP/3 ") and http != "1.1":
+        exchange.feed(_as_1_0(lines))
+        if exchange.reader.head is not None:
+            exchange.reader.head.version = raw[5:6].decode()
+    elif raw:
+        exchange.feed(raw)
+
+
+def _as_1_0(lines: list[bytes]) -> bytes:
     """A head of HTTP/2 or 3 as one of a body that ends with the connection; its framing is libcurl's."""
     last = max(n for n, line in enumerate(lines) if line.startswith(b"HTTP/"))
     status = lines[last].split(b" ")[1].strip()

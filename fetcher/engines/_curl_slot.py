@@ -11,7 +11,7 @@ import pycurl
 from fetcher.engines._curl_aim import Aim
 from fetcher.engines._curl_faults import fault_of
 from fetcher.engines._curl_idle import Ends, Idle
-from fetcher.engines._curl_measures import as_1_0, is_multiplexed, keep, measure
+from fetcher.engines._curl_measures import is_multiplexed, judge, keep, measure, serves_on
 from fetcher.engines._curl_setup import Setup
 from fetcher.engines._exchange import Exchange
 from fetcher.model import IDEMPOTENT, Result
@@ -63,6 +63,7 @@ class Slot(Aim):
     def _connected(self, *ends: Any) -> int:
         """The connection is up, new or pooled, and the request would go out now."""
         exchange = self.exchange
+        self._idle.end(self._ends, self)
         if self._idle.stirs(ends):
             self._idle.forget(ends)
             self.stirred = True
@@ -77,6 +78,7 @@ class Slot(Aim):
         exchange.ip = ends[0]
         self.lines.clear()  # of a proxy's answer to CONNECT
         self._ends = ends
+        self._idle.begin(ends, self)
         if exchange.request.scheme == "https":
             self._looks, self._received = 0, self._idle.received(ends)
             if self._received >= 0:
@@ -101,13 +103,20 @@ class Slot(Aim):
     def _judge(self) -> None:
         """Hand the head over."""
         self._judged = True
-        raw = b"".join(self.lines)
-        if raw[:7] in (b"HTTP/2 ", b"HTTP/3 ") and self._setup.options.http != "1.1":
-            self.exchange.feed(as_1_0(self.lines))
-            if self.exchange.reader.head is not None:
-                self.exchange.reader.head.version = raw[5:6].decode()
-        elif raw:
-            self.exchange.feed(raw)
+        judge(self.exchange, self.lines, self._setup.options.http)
+
+    def _judge_late(self) -> None:
+        """The same for an answer without a body, which has called no one; never raises."""
+        try:
+            if self.lines and not self._judged and self.exchange.phase == "sent":
+                self._judge()
+        except Exception as error:  # noqa: BLE001 - as in _write
+            self._fault = error
+
+    def leaves(self) -> bool:
+        """Whether its connection, which libcurl has given to another already, may serve again."""
+        self._judge_late()
+        return self._fault is None and serves_on(self.exchange)
 
     # After.
 
@@ -183,10 +192,9 @@ class Slot(Aim):
         """Raises what is wrong with the transfer."""
         exchange = self.exchange
         try:
+            self._judge_late()
             if self._fault is not None:
                 raise self._fault
-            if self.lines and not self._judged and exchange.phase == "sent":
-                self._judge()
         finally:
             measure(exchange, self.handle)
         if self._more is not None:
@@ -200,6 +208,7 @@ class Slot(Aim):
 
     def rest(self) -> None:
         """Between two attempts."""
+        self._idle.end(self._ends, self)
         self.lines.clear()
         self._judged = False
         self._more = self.ended = self._fault = None

@@ -63,7 +63,7 @@ class _Curl:
         self._setup = Setup(options)
         self._resolver = Resolver(options)
         self._loop = loop_for(self.width, self._look_early)
-        self._connections = Idle()
+        self._connections = Idle(options.http)
         self._busy: dict[Any, Slot] = {}  # by easy handle
         self._unpacking: list[Slot] = []  # whose bodies are being decoded, a step at a time
         self._lookups = Lookups()

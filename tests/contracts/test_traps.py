@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import fetcher
-from fetcher import urls
+from fetcher import engines, urls
 from fetcher.engines._exchange import Exchange
 from fetcher.errors import KINDS
 from fetcher.model import Options, Request, Result
@@ -227,9 +227,14 @@ def test_row_10_silently_closed_connections_cost_nothing(name: str, concurrency:
 
 
 class Surplus:
-    """A server whose every answer has a whole other one behind it; `one_by_one` waits until that was sent."""
+    """A server whose every answer has a whole other one behind it; `turns` waits until that was sent.
 
-    def __init__(self) -> None:
+    So many requests must be there before any is answered: then each has a connection of its own.
+    """
+
+    def __init__(self, together: int = 1) -> None:
+        self.together = together
+        self.there = threading.Barrier(together, timeout=10)
         self.sent = threading.Semaphore(0)
 
     def body(self, n: int) -> bytes:
@@ -238,6 +243,7 @@ class Surplus:
     def script(self, conn: socket.socket, _n: int) -> None:
         while request := read_request(conn):
             n = int(request[5:].split(b" ", 1)[0])
+            self.there.wait()
             right, wrong = response(self.body(n)), response(b"wrong")
             if n % 2:
                 conn.sendall(right + wrong)
@@ -248,10 +254,11 @@ class Surplus:
                     conn.sendall(wrong)
             self.sent.release()
 
-    def one_by_one(self, url: str, count: int, pause: float) -> Iterator[str]:
+    def turns(self, url: str, count: int, pause: float) -> Iterator[str]:
         for n in range(count):
-            if n:
-                assert self.sent.acquire(timeout=10)
+            if n and n % self.together == 0:
+                for _ in range(self.together):
+                    assert self.sent.acquire(timeout=10)
                 time.sleep(pause)
             yield f"{url}{n}"
 
@@ -263,7 +270,26 @@ def test_row_11_surplus_is_never_the_next_answer(name: str, pause: float, count:
     """Row 11: bytes behind a response are not the next URL's body, however long the connection was idle."""
     surplus = Surplus()
     with raw(surplus.script) as server:
-        results = run(name, surplus.one_by_one(server.url, count, pause))
+        results = run(name, surplus.turns(server.url, count, pause))
+        assert len(server.requests) == count
+    assert [result.sha256 for result in results] == [sha256(surplus.body(n)) for n in range(count)]
+    assert {(result.error, result.attempts) for result in results} == {(None, 1)}
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "count"),
+    [(16, 320), *(pytest.param(*one, marks=pytest.mark.long) for one in ((1, 1000), (16, 1008)))],
+)
+def test_row_11_a_thousand_answers_with_surplus(name: str, concurrency: int, count: int) -> None:
+    """Row 11: the same for a thousand; and 16 at once, on as many connections, again and again.
+
+    One step of libcurl may end an answer and begin the next request on its connection, unheard of by us.
+    """
+    if concurrency > 1 and engines.pick(name).CONCURRENCY == 1:
+        pytest.skip(f"{name} has one slot")
+    surplus = Surplus(concurrency)
+    with raw(surplus.script) as server:
+        results = run(name, surplus.turns(server.url, count, 0.002), concurrency=concurrency)
         assert len(server.requests) == count
     assert [result.sha256 for result in results] == [sha256(surplus.body(n)) for n in range(count)]
     assert {(result.error, result.attempts) for result in results} == {(None, 1)}

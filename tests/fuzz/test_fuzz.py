@@ -33,15 +33,24 @@ def test_a_target_finds_nothing(name: str) -> None:
     found(_driver.run(module, KNOWN, most=len(_driver.seeds(module)) + 800))
 
 
-@pytest.mark.long
-@pytest.mark.timeout(120)
+@pytest.mark.xdist_group("fuzz")  # one at a time
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("seed", [KNOWN + 1, pytest.param(0, marks=pytest.mark.long, id="new")])
 @pytest.mark.parametrize("name", TARGETS)
-def test_a_target_finds_nothing_in_20_s(name: str) -> None:
-    seed = random.SystemRandom().getrandbits(32)
-    print(f"seed {seed}")  # shown if it fails
-    done = _driver.run(importlib.import_module(f"tests.fuzz.{name}"), seed, seconds=20.0)
-    found(done)
-    assert done.executions > 500
+def test_a_target_finds_nothing_in_20_s(name: str, seed: int, tmp_path: Path) -> None:
+    """By the clock; by default in processor time that nobody else wants: tests beside it measure times."""
+    known, seed = bool(seed), seed or random.SystemRandom().getrandbits(32)
+    words = ["nice", "-n", "19" if known else "0", sys.executable, "-m", "tests.fuzz", name]
+    words += ["--seconds", "20", "--seed", str(seed), "--out", str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=200)
+    print(done.stdout, done.stderr)  # shown if it fails
+    for finding in tmp_path.iterdir():
+        print(f"found: {finding.read_bytes()!r}")
+    assert done.returncode == 0
+    said = re.fullmatch(rf"{name}: ([\d,]+) executions in .*, seed {seed}, .*: none\n", done.stdout)
+    assert said
+    # Where nobody has time to spare it may be few: what is sure by default are the 800 above.
+    assert int(said[1].replace(",", "")) > (0 if known else 500)
 
 
 def found(done: _driver.Done) -> None:
