@@ -84,7 +84,7 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(PIP) install --editable '.[compress,curl,parquet,speed]' --group dev
+	$(PIP) install --editable '.[compress,curl,dask,parquet,speed]' --group dev
 	$(BIN)/python -m compileall -q fetcher
 	@touch $@ $(VENV)/.demo
 

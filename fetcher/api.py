@@ -8,37 +8,52 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
-from fetcher import headers
-from fetcher.errors import UsageError
 from fetcher.feeds.rows import Rows
-from fetcher.model import Options, Request, Result, check
-from fetcher.options import Crawl, check_crawl
+from fetcher.given import crawled, inlet, listed, options_of
+from fetcher.model import Options, Request, Result
 from fetcher.outbox import Outbox
-from fetcher.pump import Piece, Pump, Ready
+from fetcher.pump import Piece
 from fetcher.run import Run
 
 if TYPE_CHECKING:
     from fetcher.comparison import Comparison
+    from fetcher.partition.split import Split
 
 
 def fetch(
-    urls: Iterable[str | Request], engine: str = "asyncio", options: Options | None = None, **settings: Any
+    urls: Iterable[str | Request],
+    engine: str = "asyncio",
+    options: Options | None = None,
+    *,
+    workers: int = 1,
+    **settings: Any,
 ) -> Iterator[Result]:
     """Ask every URL and yield one Result for each, as completed.
 
     `urls` may be endless: it is read in a thread of its own, a bounded number of items ahead. `settings` are
-    fields of Options. Works inside a running event loop (a notebook); leaving the loop early leaves nothing
-    behind. Raises UsageError before the first request where an option cannot be meant, and whatever `urls`
-    itself raises, after the results of what came before.
+    fields of Options. `workers`: so many processes share the list by host; what crosses between them is the
+    record, without `Result.request` and `fields`. Works inside a running event loop (a notebook); leaving the
+    loop early leaves nothing behind. Raises UsageError before the first request where an option cannot be
+    meant, and whatever `urls` itself raises, after the results of what came before.
 
     >>> [result.error for result in fetch(["no url at all"], engine="sequential")]
     ['invalid_url']
     """
-    wanted = _options(options, settings)
-    with Run(Rows(_inlet(urls), wanted), engine, wanted, Outbox()) as run:
+    wanted = options_of(options, settings)
+    rows = Rows(inlet(urls), wanted)
+    run: Run | Split
+    run = Run(rows, engine, wanted, Outbox()) if workers == 1 else _shared(rows, engine, wanted, workers)
+    with run:
         if run.warning:
             warnings.warn(run.warning, RuntimeWarning, stacklevel=2)
         yield from run
+
+
+def _shared(rows: Rows, engine: str, options: Options, workers: int) -> Split:
+    from fetcher.partition.split import Split
+    from fetcher.tally import Tally
+
+    return Split(rows, engine, options, workers, Tally())
 
 
 async def afetch(
@@ -48,8 +63,8 @@ async def afetch(
     loop = asyncio.get_running_loop()
     there = asyncio.Event()
     outbox = Outbox(notify=lambda: _tell(loop, there))
-    wanted = _options(options, settings)
-    with Run(Rows(_inlet(urls), wanted), engine, wanted, outbox) as run:
+    wanted = options_of(options, settings)
+    with Run(Rows(inlet(urls), wanted), engine, wanted, outbox) as run:
         if run.warning:
             warnings.warn(run.warning, RuntimeWarning, stacklevel=2)
         while (batch := run.results(0)) is not None:
@@ -77,10 +92,10 @@ def crawl(
     from fetcher.feeds.frontier import Frontier, Keeping
     from fetcher.site import Site
 
-    follow, wanted, listed = _crawl(starts, options, settings)
+    follow, wanted, begun = crawled(starts, options, settings)
     site = Site(state)
     try:
-        frontier = Frontier(listed, wanted, follow, site, Keeping(records=bool(state)))
+        frontier = Frontier(begun, wanted, follow, site, Keeping(records=bool(state)))
         yield from site.results()
         with Run(frontier, engine, replace(wanted, max_redirects=0), Outbox()) as run:
             if run.warning:
@@ -109,17 +124,15 @@ def audit(
     from fetcher.inspection import inspect, shortened
     from fetcher.site import Site
 
-    follow, wanted, listed = _crawl(starts, options, {"assets": "same-site", "hash": True, **settings})
+    follow, wanted, begun = crawled(starts, options, {"assets": "same-site", "hash": True, **settings})
     limits = read(*budgets)
     site = Site()
     try:
-        frontier = Frontier(
-            listed, wanted, follow, site, Keeping(records=True, links=True, external=external)
-        )
+        frontier = Frontier(begun, wanted, follow, site, Keeping(records=True, links=True, external=external))
         with Run(frontier, engine, replace(wanted, max_redirects=0), Outbox(queued=False)) as run:
             while run.results() is not None:
                 pass
-        record = inspect(site, listed)
+        record = inspect(site, begun)
         record["budgets"] = judge(limits, record)
     finally:
         site.close()
@@ -147,9 +160,9 @@ def load(
     names = {field.name for field in fields(Load)}
     asked = Load(**{name: value for name, value in settings.items() if name in names})
     rest = {name: value for name, value in settings.items() if name not in names}
-    listed = [targets] if isinstance(targets, str) else _listed(targets, "load")
-    pieces: list[Piece] = [("", target) for target in listed]
-    plan = planned(pieces, _options(options, rest), asked, engine)
+    given = [targets] if isinstance(targets, str) else listed(targets, "load")
+    pieces: list[Piece] = [("", target) for target in given]
+    plan = planned(pieces, options_of(options, rest), asked, engine)
     return (loadtest.search if find_max else loadtest.run)(plan, parse(slo) if slo else ())
 
 
@@ -172,49 +185,13 @@ def compare(
     from fetcher.comparison.arms import installed
     from fetcher.comparison.plan import planned
 
-    wanted = _options(options, settings)
-    pieces: list[Piece] = [("", url) for url in _listed(urls, "compare")]
+    wanted = options_of(options, settings)
+    pieces: list[Piece] = [("", url) for url in listed(urls, "compare")]
     names = engines.split(",") if isinstance(engines, str) else engines
     plan = planned(pieces, names or installed(), wanted, blocks=blocks, seed=seed, repeat=repeat)
     return comparison.run(plan, wanted)
 
 
-def _crawl(
-    starts: Iterable[str] | str, options: Options | None, settings: dict[str, Any]
-) -> tuple[Crawl, Options, list[str]]:
-    from fetcher.feeds.frontier import check_starts
-
-    names = {field.name for field in fields(Crawl)}
-    follow = Crawl(**{name: value for name, value in settings.items() if name in names})
-    check_crawl(follow)
-    rest = {name: value for name, value in settings.items() if name not in names}
-    listed = [starts] if isinstance(starts, str) else list(starts)
-    check_starts(listed, follow.sitemap)
-    return follow, _options(options, {"robots": True, **rest}), listed
-
-
 def _tell(loop: asyncio.AbstractEventLoop, there: asyncio.Event) -> None:
     if not loop.is_closed():
         loop.call_soon_threadsafe(there.set)
-
-
-def _options(options: Options | None, settings: dict[str, Any]) -> Options:
-    try:
-        wanted = replace(options or Options(), **settings)
-    except TypeError as error:
-        raise UsageError(f"{str(error).rpartition(') ')[2]}: see the fields of fetcher.Options") from error
-    check(wanted)
-    headers.check(wanted)
-    return wanted
-
-
-def _inlet(urls: Iterable[str | Request]) -> Pump | Ready:
-    pieces: Iterator[Piece] = (("", url) for url in _listed(urls, "fetch"))
-    return Ready(list(pieces)) if isinstance(urls, (list, tuple)) else Pump(pieces)
-
-
-def _listed(urls: Iterable[Any], verb: str) -> Iterable[Any]:
-    if isinstance(urls, (str, bytes)) or not hasattr(urls, "__iter__"):
-        what = "one string" if isinstance(urls, (str, bytes)) else type(urls).__name__
-        raise UsageError(f"{verb}() takes an iterable of URLs, not {what}: write [url]")
-    return urls

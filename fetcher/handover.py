@@ -13,8 +13,7 @@ def options_record(options: Options) -> dict[str, Any]:
     """The settings as JSON; they cross by a pipe, for there are secrets among them."""
     record = asdict(options)
     record["data"] = None if options.data is None else options.data.decode("latin-1")
-    del record["save"]
-    record["unique"] = False  # the warm-up and --repeat ask again what the plan has kept
+    record["unique"] = False  # that is settled where the list is read
     return record
 
 

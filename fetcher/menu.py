@@ -40,8 +40,8 @@ def names(folder: ModuleType) -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(folder.__path__) if not m.name.startswith("_"))
 
 
-def pick(folder: ModuleType, name: str) -> ModuleType:
-    """The module `name` of `folder`. Raises UsageError for an unknown name or a missing library."""
+def check(folder: ModuleType, name: str) -> None:
+    """Raise UsageError where there is no such entry; imports nothing."""
     known = names(folder)
     if not known:
         raise LocalFault(f"{folder.__name__} cannot be listed: no file can be opened any more (ulimit -n)")
@@ -50,6 +50,11 @@ def pick(folder: ModuleType, name: str) -> ModuleType:
         close = get_close_matches(name, known, 1)
         hint = f"did you mean {close[0]}?" if close else f"choose one of: {', '.join(known)}"
         raise UsageError(f"there is no {word} named {name!r}: {hint}")
+
+
+def pick(folder: ModuleType, name: str) -> ModuleType:
+    """The module `name` of `folder`. Raises UsageError for an unknown name or a missing library."""
+    check(folder, name)
     try:
         with IMPORTING:
             return import_module(f"{folder.__name__}.{name}")

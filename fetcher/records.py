@@ -1,4 +1,4 @@
-"""The records of an earlier run, read back from its .jsonl, .csv or .parquet, with the types they had.
+"""The records of an earlier run, read back from its .jsonl, .csv, .parquet or parts, with the types they had.
 
 A run that was killed leaves a torn last line in .jsonl and .csv: it is left out, and `Records.warnings` says
 so. A .csv holds no types and guards its text against spreadsheets; both are undone.
@@ -10,18 +10,18 @@ import csv
 import gzip
 import io
 import json
-import stat
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from fetcher.errors import LocalFault, UsageError
 from fetcher.menu import cure
 from fetcher.sinks.csv import unguarded
 from fetcher.sources import csv as _wide  # noqa: F401 - headers and redirects outgrow the 128 KiB of a cell
+from fetcher.tables import kind, opened, parts
 
 Record = dict[str, Any]
 Piece = Record | str  # a record; or which one is left out, and why
@@ -59,32 +59,31 @@ class Records(Iterator[Record]):
 
 
 def read(path: str) -> Records:
-    """The records of a file, as they are asked for. Raises UsageError for what is no file of records."""
+    """The records of a file or of a directory of parts, as they are asked for.
+
+    Raises UsageError for what is neither.
+    """
+    table = parts(path)
+    return Records(path, _file(path) if table is None else _all(table.paths, table.missing))
+
+
+def _file(path: str) -> Iterator[Piece]:
     form, packed = kind(path)
-    return Records(path, pieces(path, packed, _FORMS[form]))
+    return pieces(path, packed, _FORMS[form])
 
 
-def kind(path: str) -> tuple[str, bool]:
-    """Which of the formats it is of, and whether gzipped. Raises UsageError for none."""
-    packed = path.lower().endswith(".gz")
-    suffix = Path(path[:-3] if packed else path).suffix.lower()
-    try:
-        mode = Path(path).stat().st_mode
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(f"{path!r} cannot be read: {why}: give what `-o FILE` has written") from error
-    if suffix in _FORMS:
-        return suffix, packed
-    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
-        raise UsageError(f"{path} is no file of records: give one of {', '.join(_FORMS)}, each also .gz")
-    return ".jsonl", packed  # a pipe, <(a command): no suffix to go by
+def _all(paths: list[str], missing: list[int]) -> Iterator[Piece]:
+    if missing:
+        yield f"{len(missing):,} of {len(missing) + len(paths):,} parts are not finished: left out"
+    for path in paths:
+        yield from _file(path)
 
 
 def pieces(path: str, packed: bool, form: Callable[[BinaryIO], Iterator[Any]]) -> Iterator[Any]:
     """Open, read, close; and what the system says on the way, as our words."""
     begun = False
     try:
-        with gzip.open(path) if packed else Path(path).open("rb") as stream:
+        with opened(path) as raw, gzip.open(raw) if packed else nullcontext(raw) as stream:
             for piece in form(stream):  # type: ignore[arg-type]  # a GzipFile reads as any other
                 begun = True
                 yield piece

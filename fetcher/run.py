@@ -74,6 +74,7 @@ class Run:
         readers.pick_all(root.readers)  # imported now: later there may be no descriptor left to import with
         self.root = root
         self.limits, self.feed = chain(root, options, root.sitemaps)
+        self.notes: list[str] = []  # none: what goes on among processes is told by `partition.split`
         self.spent: Spent = {}
         self.looped = 0.0  # seconds from the engine's start to its end, and the CPU seconds of that time
         self.used = 0.0
@@ -101,6 +102,20 @@ class Run:
         self.outbox.stop()
         self._thread.join(LEAVE)
         self.root.close()
+
+    def stop(self, patience: float = 0.0) -> None:
+        """Start nothing new; what is in flight may take `patience` seconds more, then it is cancelled."""
+        self.outbox.stop(patience)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self.outbox.stop_at is not None
+
+    @property
+    def full(self) -> tuple[tuple[str, int], ...]:
+        """Hosts whose waiting rows filled the look-ahead, and how many rows."""
+        return self.limits.full
 
     def results(self, timeout: float | None = None) -> list[Result] | None:
         """What has come since; None once the run has ended well. Raises what ended it badly."""

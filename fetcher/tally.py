@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from fetcher.model import Result
 
 HOSTS: Final = 10_000  # hosts whose times are kept; more would grow with the list
+SUMS: Final = ("ok", "failed", "denied", "wire", "decoded", "attempts")
+COUNTS: Final = ("statuses", "errors")
 
 
 @dataclass(slots=True)
@@ -25,6 +27,22 @@ class Tally:
     decoded: int = 0
     attempts: int = 0
     hosts: dict[str, list[float]] = field(default_factory=dict)  # host -> [URLs, seconds]
+
+    def record(self) -> dict[str, Any]:
+        """As JSON-able data, for `merge` in another process."""
+        numbers = {name: getattr(self, name) for name in SUMS}
+        return numbers | {name: list(getattr(self, name).items()) for name in COUNTS} | {"hosts": self.hosts}
+
+    def merge(self, record: dict[str, Any]) -> None:
+        """Add what another process has counted."""
+        for name in SUMS:
+            setattr(self, name, getattr(self, name) + record[name])
+        for name in COUNTS:
+            counter = getattr(self, name)
+            for key, count in record[name]:
+                counter[key] += count
+        for host, (count, seconds) in record["hosts"].items():
+            self._took(host, count, seconds)
 
     @property
     def done(self) -> int:
@@ -47,13 +65,16 @@ class Tally:
                 self.failed += 1
             self.wire += result.wire_size or 0
             self.decoded += result.size or 0
-            host = result.request.host if result.request is not None else ""
-            times = self.hosts.get(host)
-            if times is not None:
-                times[0] += 1
-                times[1] += result.elapsed
-            elif host and len(self.hosts) < HOSTS:
-                self.hosts[host] = [1, result.elapsed]
+            if result.request is not None and (host := result.request.host):
+                self._took(host, 1, result.elapsed)
+
+    def _took(self, host: str, count: float, seconds: float) -> None:
+        times = self.hosts.get(host)
+        if times is not None:
+            times[0] += count
+            times[1] += seconds
+        elif len(self.hosts) < HOSTS:
+            self.hosts[host] = [count, seconds]
 
     def slowest(self, most: int = 3) -> list[tuple[str, float]]:
         """The hosts with the longest mean time per URL, in seconds; empty with one host only."""

@@ -12,7 +12,7 @@ from fetcher.cli._descriptors import complete, dropped, width
 
 COMMANDS: Final = (  # in the order a person meets them
     *("get", "retry", "verify", "compare", "crawl", "audit", "load", "report", "diff"),
-    *("serve", "demo", "engines"),
+    *("status", "serve", "demo", "engines"),
 )
 COMPLETE: Final = "_FETCH_COMPLETE"  # set by a shell's completion
 NARROW: Final = 60  # columns of a terminal below which tables of options lose their names

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from fetcher.cli._heard import Heard
-from fetcher.outbox import Outbox
 from fetcher.run import DRAIN
 
 
@@ -16,7 +16,7 @@ class Signals:
     def __init__(self) -> None:
         self._heard = Heard(self._stop)
         self._tired = False
-        self._outbox: Outbox | None = None
+        self._stop_run: Callable[[float], None] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -31,9 +31,9 @@ class Signals:
         """The signals that have come."""
         return self._heard.numbers
 
-    def arm(self, outbox: Outbox) -> None:
-        """From now on signals stop this outbox."""
-        self._outbox = outbox
+    def arm(self, stop: Callable[[float], None]) -> None:
+        """From now on signals stop a run by this, with the seconds that what is in flight may take."""
+        self._stop_run = stop
         self._heard.__enter__()
 
     def gives_up(self, waited: float) -> bool:
@@ -42,5 +42,5 @@ class Signals:
         return self._tired  # then of the other outputs too
 
     def _stop(self) -> None:
-        if self._outbox is not None:
-            self._outbox.stop(0.0 if len(self.heard) > 1 else DRAIN)
+        if self._stop_run is not None:
+            self._stop_run(0.0 if len(self.heard) > 1 else DRAIN)

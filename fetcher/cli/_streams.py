@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Any, BinaryIO, Final, cast
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
 
 from fetcher.cli._descriptors import width
 from fetcher.errors import LocalFault, UsageError
 from fetcher.outputs import Output, Whole
-from fetcher.sinks import Write, jsonl, lines
+from fetcher.sinks import Form
 
 NARROWEST: Final = 20  # columns that words are wrapped to
-# What JSON lets through and a terminal acts on: C1 controls, and marks that turn the direction of text.
-ACTING: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def stdout(values: dict[str, Any], shown: tuple[str, ...]) -> Output:
@@ -24,13 +21,13 @@ def stdout(values: dict[str, Any], shown: tuple[str, ...]) -> Output:
     if sys.stdout is None or sys.stdout.closed:
         raise UsageError("standard output is closed: open it, or send it to /dev/null")
     raw = Whole(sys.stdout.fileno(), "standard output")
-    if values["json"]:
-        sink = jsonl.sink(cast(BinaryIO, _Terminal(raw)) if sys.stdout.isatty() else raw, shown)
-    else:
-        tty = sys.stdout.isatty()
+    tty = sys.stdout.isatty()
+    form = Form("jsonl", {"terminal": tty}, values["errors"])
+    if not values["json"]:
         color = tty and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        sink = lines.sink(raw, shown, terminal=tty, color=color, encoding=sys.stdout.encoding or "utf-8")
-    return Output(_failures(sink) if values["errors"] else sink, raw)
+        shape = {"terminal": tty, "color": color, "encoding": sys.stdout.encoding or "utf-8"}
+        form = Form("lines", shape, values["errors"])
+    return Output(form, raw, shown)
 
 
 def live() -> bool:
@@ -51,21 +48,3 @@ def say(text: str, gives_up: Callable[[float], bool] | None = None) -> None:
     stream.gives_up = gives_up
     with suppress(BrokenPipeError, LocalFault):
         stream.write(f"{text}\n".encode(sys.stderr.encoding or "utf-8", "backslashreplace"))
-
-
-class _Terminal:
-    """JSON on its way to a terminal: the same values, but nothing in them that the terminal would act on."""
-
-    def __init__(self, raw: Whole) -> None:
-        self._raw = raw
-
-    def write(self, data: bytes) -> int:
-        """Whole lines of JSON: only its strings hold such characters, and they may be written as codes."""
-        text = ACTING.sub(lambda one: f"\\u{ord(one[0]):04x}", data.decode("utf-8"))
-        return self._raw.write(text.encode("utf-8"))
-
-
-@contextmanager
-def _failures(sink: AbstractContextManager[Write]) -> Iterator[Write]:
-    with sink as write:
-        yield lambda results: write([result for result in results if not result.ok])

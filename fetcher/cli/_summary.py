@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ class Facts:
     interrupted: bool = False  # by a signal
     limit: str = ""  # one sentence on what limited the run
     codings: str = ""  # what was offered in Accept-Encoding
+    notes: Sequence[str] = ()  # what else went on
     full: tuple[tuple[str, int], ...] = ()  # hosts whose waiting rows filled the look-ahead: (host, rows)
 
 
@@ -78,6 +80,7 @@ def lines(tally: Tally, facts: Facts) -> list[str]:
         )
     if facts.limit:
         found.append(f"  {facts.limit}")
+    found += [f"  {note}" for note in facts.notes]
     return [*found, account(tally, facts)]
 
 

@@ -7,71 +7,42 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Union
 
+from fetcher import engines
 from fetcher.cli import _streams
+from fetcher.cli._job import Job as Job
+from fetcher.cli._job import Watched as Watched
+from fetcher.cli._job import Words
 from fetcher.cli._progress import Progress
 from fetcher.cli._signals import Signals
-from fetcher.cli._summary import Facts, text, totals
+from fetcher.cli._summary import Facts, totals
 from fetcher.decode import accept_encoding
 from fetcher.errors import UsageError
-from fetcher.feeds import Root
+from fetcher.feeds.rows import Rows
 from fetcher.ledger import SUFFIXES, Ledger
-from fetcher.model import Options, Result
+from fetcher.model import Result
 from fetcher.outbox import Outbox
 from fetcher.outputs import Output, open_outputs
 from fetcher.run import Run, cpu_seconds
 from fetcher.tally import Tally
 
+if TYPE_CHECKING:
+    from fetcher.partition.split import Split
+
 GLANCE: Final = 0.1  # seconds between two looks at signals and progress
 BATCH: Final = 500  # records of an earlier run that are told again at once
 
-Words = Callable[[Tally, Facts, int | None], str]
-
-
-@dataclass(slots=True)
-class Job:
-    """What is to be run, and how it is told."""
-
-    root: Root
-    options: Options
-    values: dict[str, Any]  # of the command line
-    shown: tuple[str, ...]  # the columns of its records
-    files: Sequence[str]  # that records go to
-    inputs: Sequence[str] = ()  # which no output may be
-    replaces: bool = False  # existing outputs may be replaced
-    listed: bool = True  # records go to standard output, too
-    earlier: Iterable[Result] = ()  # records of an earlier run, told first
-    ledger: Ledger | None = None  # what was done before, and the one file that is written on
-    unit: str = "line"  # what its root reads
-    crawled: bool = False  # its URLs are found by following links
-    words: Words | None = text  # the summary on standard error
-
-
-@dataclass(slots=True)
-class Watched:
-    """What became of it."""
-
-    tally: Tally
-    facts: Facts
-    heard: Sequence[int] = ()  # signals
-    broken: bool = False  # nobody reads any of its outputs any more
-
-    @property
-    def code(self) -> int:
-        """The exit code of a run without verdicts of its own."""
-        if self.heard:
-            return 128 + self.heard[0]
-        return 141 if self.broken else int(self.tally.failed + self.facts.failed_before > 0)
+Running = Union[Run, "Split"]
 
 
 def watch(job: Job) -> Watched:
     """Run it to its end. UsageError comes before the first request, LocalFault after it."""
     began = time.monotonic()
     values, tally = job.values, Tally()
+    _check(job)
     with Signals() as signals:
         with ExitStack() as stack:
             lines = [_streams.stdout(values, job.shown)] if job.listed else []
@@ -86,14 +57,11 @@ def watch(job: Job) -> Watched:
                 )
             )
             outputs = [*(stack.enter_context(line) for line in lines), *files]
-            fast = [output for output in outputs if not output.file.waits]
-            outbox = Outbox([tally.add, *fast], queued=len(fast) < len(outputs) or not outputs)
-            run = Run(job.root, values["engine"], job.options, outbox)
-            _warn(run, values)
-            _warn_torn(job.ledger)
-            for file in (*(output.file for output in outputs), *([files.totals] if files.totals else [])):
+            run = _begun(job, tally, outputs)
+            _warn(run, values, job.ledger)
+            for file in filter(None, (*(output.file for output in outputs), files.totals)):
                 file.gives_up = signals.gives_up
-            signals.arm(outbox)
+            signals.arm(run.stop)
             earlier = _tell_again(job.earlier, [tally.add, *outputs])
             with run:
                 facts = _pass_on(run, outputs, tally, signals, _bar(values), job.ledger)
@@ -112,6 +80,27 @@ def watch(job: Job) -> Watched:
     return Watched(tally, facts, signals.heard, broken)
 
 
+def _check(job: Job) -> None:
+    """Raise UsageError for what no run could be begun with, before an output is opened, and so emptied."""
+    engines.speaks(job.values["engine"], job.options.http)
+    if isinstance(job.root, Rows) and job.values["workers"] != 1:
+        from fetcher.partition.shares import check
+
+        check(job.values["workers"], job.options)
+
+
+def _begun(job: Job, tally: Tally, outputs: Sequence[Output]) -> Running:
+    """The run, in this process or in several."""
+    values = job.values
+    if isinstance(job.root, Rows) and values["workers"] != 1:
+        from fetcher.partition.split import Split
+
+        return Split(job.root, values["engine"], job.options, values["workers"], tally, outputs)
+    fast = [output for output in outputs if not output.file.waits]
+    outbox = Outbox([tally.add, *fast], queued=len(fast) < len(outputs) or not outputs)
+    return Run(job.root, values["engine"], job.options, outbox)
+
+
 def _tell_again(earlier: Iterable[Result], writes: Sequence[Callable[[Sequence[Result]], None]]) -> int:
     """Hand on the records of an earlier run; how many there were."""
     results = iter(earlier)
@@ -124,7 +113,7 @@ def _tell_again(earlier: Iterable[Result], writes: Sequence[Callable[[Sequence[R
 
 
 def _pass_on(
-    run: Run,
+    run: Running,
     outputs: Sequence[Output],
     tally: Tally,
     signals: Signals,
@@ -132,7 +121,9 @@ def _pass_on(
     ledger: Ledger | None,
 ) -> Facts:
     """Write what the loop must not wait for, until the run has ended; what it came to, but for its time."""
-    slow = [output for output in outputs if output.file.waits]
+    slow = [output for output in outputs if output.file.waits] if isinstance(run, Run) else []
+    if bar and not isinstance(run, Run):  # it writes its outputs itself
+        run.clear = bar.clear
     root = run.root
     try:
         while (batch := run.results(GLANCE)) is not None:
@@ -141,10 +132,11 @@ def _pass_on(
             for output in slow if batch else ():
                 output(batch)
             if outputs and all(output.broken for output in outputs):
-                run.outbox.stop()
+                run.stop()
             if bar:
-                note = "stopping" if run.outbox.stop_at is not None else ""
-                bar.draw(tally, root.total, note, ledger.done if ledger is not None else 0)
+                bar.draw(
+                    tally, root.total, "stopping" * run.stopping, ledger.done if ledger is not None else 0
+                )
     finally:
         if bar:
             bar.clear()
@@ -157,7 +149,8 @@ def _pass_on(
         more=not root.ended or (ledger is not None and ahead > 0),
         interrupted=bool(signals.heard),
         codings=accept_encoding(),
-        full=run.limits.full,
+        full=run.full,
+        notes=run.notes,
     )
 
 
@@ -172,15 +165,12 @@ def _words(words: Words, tally: Tally, facts: Facts, outputs: Sequence[Output]) 
     return space + words(tally, facts, width) + "".join(lost)
 
 
-def _warn(run: Run, values: dict[str, Any]) -> None:
+def _warn(run: Running, values: dict[str, Any], ledger: Ledger | None) -> None:
     if run.warning:
         _streams.say(f"fetch: {run.warning}")
     if values["engine"] == "sequential" and values["concurrency"] > 1:
         asked = values["concurrency"]
         _streams.say(f"fetch: sequential runs one request at a time: -c {asked} is not used")
-
-
-def _warn_torn(ledger: Ledger | None) -> None:
     if ledger is not None and ledger.torn:
         what = f"its last record was cut off ({ledger.torn:,} bytes): taken out, to be asked again"
         _streams.say(f"fetch: {ledger.file.name}: {what}")
@@ -197,8 +187,8 @@ def _again(job: Job, facts: Facts) -> str:
 
 def _bar(values: dict[str, Any]) -> Progress | None:
     """The progress line, where it is wanted and cannot meet anybody else's words."""
-    wanted = not (values["quiet"] or values["no_progress"])
-    return Progress(sys.stderr.buffer) if wanted and _streams.live() else None
+    unwanted = values["quiet"] or values["no_progress"] or not _streams.live()
+    return None if unwanted else Progress(sys.stderr.buffer)
 
 
 def _totals(path: str) -> str:

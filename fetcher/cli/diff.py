@@ -22,7 +22,7 @@ WORDS: Final = ("broken", "gone", "changed", "new", "repaired")
 
 
 def diff(old: str, new: str, **values: Any) -> None:
-    """Say what changed from the run OLD to the run NEW: files that -o has written, .jsonl .csv or .parquet.
+    """Say what changed from the run OLD to the run NEW: what -o has written, .jsonl .csv .parquet or DIR/.
 
     URL by URL: which are new or gone, and where status, error, redirects, type, size or hash differ.
     Exit code 0: nothing changed; 1: something did; 2: used wrongly.

@@ -39,6 +39,7 @@ def get(inputs: list[str] | None, **values: Any) -> None:
 
 
 def _get(inputs: list[str], values: dict[str, Any]) -> int:
+    from fetcher.cli._parted import is_parted, parted
     from fetcher.cli._resumed import CATCH_UP, resumed
     from fetcher.cli._watch import Job, watch
     from fetcher.feeds.rows import Rows
@@ -49,6 +50,8 @@ def _get(inputs: list[str], values: dict[str, Any]) -> int:
     reading = Reading(values["column"], values["field"])
     given = resolve(_given(inputs), sys.stdin.buffer if sys.stdin else None, reading, COMMANDS)
     shown = columns(made)
+    if is_parted(values):
+        return parted(values, made, shown, Rows(Pump(read_all(given), CATCH_UP), made))
     with resumed(values, shown, inputs) as ledger:
         rows = Rows(Pump(read_all(given), CATCH_UP if ledger else AHEAD), made, ledger)
         return watch(Job(rows, made, values, shown, values["output"], inputs, ledger=ledger)).code
@@ -122,10 +125,13 @@ def guarded(work: Any, *, debug: bool) -> int:
 
 
 def versions() -> None:
-    """What a report of a bug should say, on standard error."""
+    """What a report of a bug should say, on standard error; then nobody silences the libraries."""
+    import logging
+
     from fetcher import __version__
     from fetcher.cli.engines import command as listing
 
+    logging.getLogger("fetcher").setLevel(logging.DEBUG)
     with redirect_stdout(sys.stderr):
         print(f"fetch {__version__}")
         listing()
@@ -183,9 +189,7 @@ def size(text: str) -> int:
 def _field(text: str, form: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
-        raise UsageError(
-            f"a header field (not shown: it may be a secret) has no name or no colon: write {form}"
-        )
+        raise UsageError(f"a header field (not shown: it may be a secret) has no name or colon: write {form}")
     return name.strip(), value.strip()
 
 

@@ -41,6 +41,8 @@ _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
     ("--per-host", int, None, "N", "In flight per host; 0: no limit. [8; loopback: 0]", _ENGINE),
     ("--rate", float, 0.0, "PER-S", "Requests started per second, in all.", _ENGINE),
     ("--host-rate", float, 0.0, "PER-S", "Requests started per second, per host.", _ENGINE),
+    ("--workers", int, 1, "N", "Processes, which share the list, -c and --rate.", _ENGINE),
+    ("--cluster", str, "", "ADDRESS", "Fetch the parts of -o DIR/ on Dask: tcp://... or local.", _ENGINE),
     ("--timeout", float, 30.0, "SECONDS", "One attempt, from lookup to last byte.", _LIMITS),
     ("--connect-timeout", float, 10.0, "SECONDS", "Lookup, TCP and TLS together.", _LIMITS),
     ("--deadline", float, 0.0, "SECONDS", "One URL, all attempts and waits; 0: none.", _LIMITS),
@@ -93,7 +95,6 @@ _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
     ("--poisson", bool, False, None, "Random gaps round --rate, as independent users make.", _LOAD),
     ("--stages", str, "", "LIST", "Rates to go to, as 30s:100,1m:500.", _LOAD),
     ("--warmup", str, "0s", "TIME", "Not measured.", _LOAD),
-    ("--workers", int, 1, "N", "Processes; rate, -c and -n are shared among them.", _LOAD),
     ("--order", str, "in-order", "WORD", "Of several targets: in-order, shuffle or weighted.", _LOAD),
     ("--follow", bool, False, None, "Follow redirects.", _LOAD),
     ("--keep-alive/--no-keep-alive", bool, True, None, "Use connections again.", _LOAD),
@@ -105,9 +106,9 @@ _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
     ("--save-baseline", str, "", "FILE", "Keep the figures there, to compare with.", _LOAD),
     ("--baseline", str, "", "FILE", "Compare with these.", _LOAD),
     ("--fail-on", str, "", "RULES", "Changes that fail, as p99>+10%,goodput<-5%.", _LOAD),
-    ("-o --output", list[str], [], "FILE", "Also write records here, by suffix; repeatable.", _OUTPUT),
+    ("-o --output", list[str], [], "FILE", "Also write records here, by suffix; DIR/: in parts.", _OUTPUT),
     ("--overwrite", bool, False, None, "Let -o and --summary replace existing files.", _OUTPUT),
-    ("--resume", bool, False, None, "Go on with the one -o FILE, .jsonl or .csv.", _OUTPUT),
+    ("--resume", bool, False, None, "Go on with the one -o: .jsonl, .csv or DIR/.", _OUTPUT),
     ("--json", bool, False, None, "JSON on standard output; of URLs a line each.", _OUTPUT),
     ("--errors", bool, False, None, "Failures only on standard output; -o gets all.", _OUTPUT),
     ("-q --quiet", bool, False, None, "No progress, no summary.", _OUTPUT),
@@ -119,15 +120,16 @@ _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
 TABLE: Final = tuple(Option(*row) for row in _ROWS)
 BY_NAME: Final = {option.name: option for option in TABLE}
 GET: Final = tuple(option.name for option in TABLE if option.panel in _OF_GET)
+_LISTED: Final = ("unique", "column", "field", "output", "overwrite", "resume", "cluster")
 RETRY: Final = (
     "where",
-    *(name for name in GET if name not in ("unique", "column", "field", "output", "overwrite", "resume")),
+    *(name for name in GET if name not in _LISTED),
 )
 CRAWL: Final = tuple(
     option.name
     for option in TABLE
     if option.panel in (*_OF_GET, _CRAWL)
-    and option.name not in ("unique", "column", "field", "method", "data", "resume")
+    and option.name not in ("unique", "column", "field", "method", "data", "resume", "workers", "cluster")
 )
 OWNERS: Final = {
     _COMPARE: "fetch compare",

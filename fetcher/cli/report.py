@@ -26,7 +26,8 @@ def report(run: str, **values: Any) -> None:
     """Make a page of a run: what weighs how much, what is broken, what is slow.
 
     RUN is what an earlier run has written with -o: the records of get, crawl
-    or audit (.jsonl .csv .parquet), or the .json of an audit or a comparison.
+    or audit (.jsonl .csv .parquet, or the DIR/ of parts), or the .json of an
+    audit or a comparison.
     A page (.html) is one file that needs no network; .md is for an issue or a
     wiki, and goes to standard output where no -o is given. Records are also
     written in another form: .jsonl, .csv or .parquet.

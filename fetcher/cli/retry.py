@@ -60,11 +60,15 @@ def _retry(out: str, values: dict[str, Any]) -> int:
     from fetcher.ledger import opened
     from fetcher.ledger.replaced import is_settled
     from fetcher.pump import Pump
+    from fetcher.tables import parts
     from fetcher.where import parse
 
     where = parse(values["where"]) if values["where"] else _passing
     made = options(values)
     shown = columns(made)
+    if parts(out) is not None:
+        cure = f"make one file of it first: fetch report {out} -o all.jsonl, then fetch retry all.jsonl"
+        raise UsageError(f"{out} is a directory of parts, which stay as they are: {cure}")
     if not Path(out).exists():
         raise UsageError(f"{out}: there is no such file: give what `-o FILE` has written")
     beside = f"{out}.retry{Path(out).suffix}"

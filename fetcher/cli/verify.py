@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fetcher.ledger.proof import Proof, Ranges
 
 TAKEN: Final = ("unique", "column", "field", "json", "config", "debug")
+NAMED: Final = {"missing": "row", "doubled": "row", "foreign": "row", "broken": "line", "unfinished": "part"}
 
 
 def verify(files: list[str], **values: Any) -> None:
@@ -25,7 +26,8 @@ def verify(files: list[str], **values: Any) -> None:
 
     INPUT... are those that were fetched, in the same order, with the same
     --unique, --column and --field; OUT is what -o has written (.jsonl .csv
-    .parquet). Exit code 0: complete; 1: not; 2: used wrongly.
+    .parquet, or the DIR/ of parts). Exit code 0: complete; 1: not; 2: used
+    wrongly.
     """
     raise typer.Exit(guarded(lambda: _verify(files, values), debug=values["debug"]))
 
@@ -73,7 +75,7 @@ def lines(proof: Proof, listed: str, out: str) -> list[str]:
         counts = f"{proof.ok:,} ok, {proof.records - proof.ok:,} failed"
         return [f"complete: each of {proof.rows:,} rows has one record in {out} ({counts})"]
     found = [f"not complete: {proof.rows:,} rows in {listed}, {proof.records:,} records in {out}"]
-    for name, what in (("missing", "row"), ("doubled", "row"), ("foreign", "row"), ("broken", "line")):
+    for name, what in NAMED.items():
         if (ranges := getattr(proof, name)).count:
             found.append(f"  {name} {ranges.count:,}: {_told(ranges, what)}")
     found += [f"    row {row:,} is {shown(a)} there, {shown(b)} in the list" for row, a, b in proof.differs]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fetcher.child import leash, orders
 from fetcher.comparison.arms import pick
 from fetcher.comparison.gate import Connections, Gate
 from fetcher.descriptors import fit
@@ -32,8 +31,9 @@ from fetcher.usage import own, peak
 def main() -> int:
     """Do what stands on the first line of stdin; end when stdin does: whoever started this has gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started this, and ends it
-    task = json.loads(sys.stdin.buffer.readline())
-    threading.Thread(target=_leash, daemon=True).start()
+    told = orders()
+    task = json.loads(told.readline())
+    leash(told)
     try:
         figures = lap(task)
     except FetchError as error:
@@ -95,12 +95,6 @@ def read(path: Path, readers: tuple[str, ...], options: Options) -> list[Piece]:
             else:
                 pieces.append((name, text))
     return pieces
-
-
-def _leash() -> None:
-    while os.read(0, 4096):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import subprocess
-import tempfile
 import time
 from collections.abc import Container, Iterator
-from contextlib import suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
 from fetcher import menu
+from fetcher.child import Child
 from fetcher.comparison.plan import Arm, Plan
-from fetcher.errors import LocalFault
 from fetcher.handover import options_record
 from fetcher.histogram import Histogram
 from fetcher.model import Options
@@ -24,7 +23,6 @@ from fetcher.usage import usage
 
 WORDS: Final = menu.command("fetcher.comparison")
 GLANCE: Final = 0.2  # seconds between two looks at the memory of its processes
-LEAVE: Final = 5.0  # seconds that a stopped lap has to end
 
 
 @dataclass(slots=True)
@@ -84,7 +82,7 @@ def probe(plan: Plan, listed: Path, options: Options) -> float | None:
 
 
 def lap(plan: Plan, arm: Arm, listed: Path, options: Options, server: int | None = None) -> Lap:
-    """Run it. Raises LocalFault if its process fails."""
+    """Run it. Raises what `Child.failure` gives if its process fails."""
     return _run(arm, listed, options, plan.warm, plan.readers, server)
 
 
@@ -126,11 +124,7 @@ def _run(
     }
     served = 0.0 if server is None else usage(server).cpu
     began = time.monotonic()
-    code, most, said, complaint = _watch(json.dumps(task).encode() + b"\n")
-    if code:
-        words = complaint.decode("utf-8", "replace").strip().splitlines() or [f"it ended with {code}"]
-        raise LocalFault(f"{arm.name}: the process of a lap failed: {words[-1]}")
-    figures = json.loads(said)
+    figures, most = _watch(arm, task)
     wall = figures["ended"] - figures["opened"]
     cpu = figures["ended_cpu"] - figures["opened_cpu"]
     return Lap(
@@ -148,38 +142,17 @@ def _run(
     )
 
 
-def _watch(task: bytes) -> tuple[int, int, bytes, bytes]:
-    """Run the process of a lap: its exit code, the most memory seen, its stdout and stderr."""
+def _watch(arm: Arm, task: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """Run the process of a lap: its figures, and the most memory seen."""
     most = 0
-    with tempfile.TemporaryFile() as errors:
-        child = subprocess.Popen(  # noqa: S603 - this interpreter, this package
-            WORDS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, bufsize=0
-        )
-        assert child.stdin is not None
-        assert child.stdout is not None
-        try:
-            with suppress(BrokenPipeError):  # it has ended already, and its code says so
-                child.stdin.write(task)
-            while True:
-                try:
-                    child.wait(GLANCE)
-                    break
-                except subprocess.TimeoutExpired:
-                    most = max(most, usage(child.pid).rss)
-            said = child.stdout.read()
-        finally:
-            _end(child)
-        errors.seek(0)
-        return child.returncode, most, said, errors.read()
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """Close the pipes; a lap that still runs ends with its stdin."""
-    for pipe in (child.stdin, child.stdout):
-        if pipe is not None:
-            pipe.close()
-    try:
-        child.wait(LEAVE)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
+    with closing(Child(WORDS)) as child:
+        child.tell(task)
+        while True:
+            try:
+                child.process.wait(GLANCE)
+                break
+            except subprocess.TimeoutExpired:
+                most = max(most, usage(child.process.pid).rss)
+        if failure := child.failure(f"{arm.name}: the process of a lap"):
+            raise failure
+        return json.loads(child.stdout.read()), most

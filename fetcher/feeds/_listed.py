@@ -10,12 +10,12 @@ from fetcher.model import Request
 from fetcher.sources import Bad, Item, Skip
 
 
-def text(item: object) -> str:
+def text_of(item: object) -> str:
     """What stands in the list, as far as it can be shown."""
     if isinstance(item, str):
         return item
     if isinstance(item, Request):
-        return text(item.url)
+        return text_of(item.url)
     if isinstance(item, Bad):
         return item.text
     return item.decode("latin-1") if isinstance(item, bytes) else ""
@@ -45,7 +45,7 @@ def listed(pieces: Iterable[tuple[str, Item]], *, unique: bool = False) -> Itera
     for name, item in pieces:
         if type(item) is Skip:
             continue
-        url = text(item)
+        url = text_of(item)
         if seen is not None and isinstance(item, str) and seen.has(url):
             continue
         row += 1

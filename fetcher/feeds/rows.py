@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
+from typing import Final, NamedTuple
 
 from fetcher import headers, logins, menu, urls
 from fetcher import readers as folder
@@ -12,14 +12,22 @@ from fetcher.feeds import Sitemaps, Wait
 from fetcher.feeds._before import Before, Ledger
 from fetcher.feeds._listed import Seen
 from fetcher.feeds._listed import listed as listed
-from fetcher.feeds._listed import text as text_of
+from fetcher.feeds._listed import text_of as text_of
 from fetcher.model import Options, Request, Result
-from fetcher.pump import Inlet, Piece
-from fetcher.sources import Bad, Numbered, Skip
+from fetcher.pump import Inlet
+from fetcher.sources import Bad, Item, Numbered, Skip
 
 PATIENCE: Final = 0.02  # seconds until an inlet that had nothing is asked again
 PLAIN: Final = ("count",)  # the readers of a Request that names none
 SKIPS: Final = 1000  # skipped lines in one call: a million comments must not hold up what is in flight
+
+
+class Row(NamedTuple):
+    """A row of a list that is to be asked."""
+
+    number: int  # from 1, through all inputs
+    source: str  # its input
+    item: Item | Request
 
 
 class Rows:
@@ -92,6 +100,11 @@ class Rows:
 
     def take(self, now: float) -> Request | Result | Wait | None:
         """The next row, or its refusal; Wait while the source has nothing yet."""
+        row = self.numbered()
+        return self._asked(row, now) if isinstance(row, Row) else row
+
+    def numbered(self) -> Row | Wait | None:
+        """The next row that is to be asked, as it stands in the list: for who hands it on (`partition`)."""
         before = self._before
         if before is not None and before.differs is not None:
             return None
@@ -105,13 +118,13 @@ class Rows:
                     if before is not None and self.inlet.error is None:
                         before.finish()
                     return None
-            item = piece[1]
+            name, item = piece
             if type(item) is Skip:
                 self.skipped[item.why] += 1
                 continue
-            answer = self._row(piece, now)
-            if answer is not None:
-                return answer
+            row = self._counted(name, item)
+            if row is not None:
+                return row
             if before is not None and before.differs is not None:
                 return None
         return Wait(0.0, "input")
@@ -124,22 +137,26 @@ class Rows:
         """A list wants nothing more of its results."""
         return result
 
-    def _row(self, piece: Piece, now: float) -> Request | Result | None:
-        name, item = piece
-        options = self.options
-        self.rows += 1
-        row = self.rows
+    def _counted(self, name: str, item: Item | Request) -> Row | None:
+        """The item with its number; None where it was seen or done before."""
+        number = self.rows + 1
         if type(item) is Numbered:
-            row, item = item
-        text = text_of(item)
-        url = logins.mask(text)
-        if self._seen is not None and isinstance(item, str | Request) and self._seen.has(text):
-            self.rows -= 1
+            number, item = item
+        seen, before = self._seen, self._before
+        if seen is not None and isinstance(item, str | Request) and seen.has(text_of(item)):
             self.skipped["duplicate"] += 1
             return None
-        if self._before is not None and self._before.has(row, url, name):
+        self.rows += 1
+        if before is not None and before.has(number, logins.mask(text_of(item)), name):
             return None
-        request = Request(url, row, name, options.method, options.data, readers=self.readers)
+        return Row(number, name, item)
+
+    def _asked(self, row: Row, now: float) -> Request | Result:
+        number, name, item = row
+        options = self.options
+        text = text_of(item)
+        url = logins.mask(text)
+        request = Request(url, number, name, options.method, options.data, readers=self.readers)
         try:
             if isinstance(item, Request):
                 self._adopt(request, item)

@@ -1,9 +1,10 @@
-"""Whether every row of a list is in a file of records, once and with its URL; and what is not."""
+"""Whether every row of a list is in a table of records, once and with its URL; and what is not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -11,9 +12,10 @@ from fetcher.errors import UsageError
 from fetcher.feeds.rows import listed
 from fetcher.ledger import Rows, key
 from fetcher.ledger._entries import TORN, Entry, entries
-from fetcher.records import kind, read
 from fetcher.records import pieces as opened
+from fetcher.records import read
 from fetcher.sources import Item
+from fetcher.tables import is_url, kind, parts
 
 FIRST: Final = 5  # examples of each kind
 
@@ -46,19 +48,20 @@ class Proof:
     foreign: Ranges = field(default_factory=Ranges)  # rows with another URL, or that the list does not have
     broken: Ranges = field(default_factory=Ranges)  # lines that are no record
     torn: int = 0  # bytes of a record that was cut off at the end
+    unfinished: Ranges = field(default_factory=Ranges)  # parts of a directory
     differs: list[tuple[int, str, str]] = field(default_factory=list)  # row, URL there, URL in the list
 
     @property
     def complete(self) -> bool:
         """Whether each row has one record, and there is nothing else."""
-        wrong = (self.missing, self.doubled, self.foreign, self.broken)
+        wrong = (self.missing, self.doubled, self.foreign, self.broken, self.unfinished)
         return not self.torn and not any(one.count for one in wrong)
 
     def record(self) -> dict[str, Any]:
         """As JSON-able data; `first` are ranges."""
         made: dict[str, Any] = {"complete": self.complete, "rows": self.rows, "records": self.records}
         made |= {"ok": self.ok, "failed": self.records - self.ok, "torn_bytes": self.torn}
-        for name in ("missing", "doubled", "foreign", "broken"):
+        for name in ("missing", "doubled", "foreign", "broken", "unfinished"):
             one: Ranges = getattr(self, name)
             made[name] = {"count": one.count, "first": one.first}
         made["differs"] = [dict(zip(("row", "there", "listed"), one, strict=True)) for one in self.differs]
@@ -66,9 +69,16 @@ class Proof:
 
 
 def prove(pieces: Iterable[tuple[str, Item]], path: str, *, unique: bool = False) -> Proof:
-    """Hold the list against the file, all of it parsed. Raises UsageError for what cannot be read at all."""
+    """Hold the list against the file, or the parts of a directory, all of it parsed.
+
+    Raises UsageError for what cannot be read at all.
+    """
     proof, there = Proof(), Rows()
-    for row, url, ok, at in _entries(path):
+    table = parts(path)
+    files = [path] if table is None else table.paths
+    for number in table.missing if table is not None else ():
+        proof.unfinished.add(number)
+    for row, url, ok, at in chain.from_iterable(map(_entries, files)):
         if row > 0:
             proof.records += 1
             proof.ok += ok
@@ -91,20 +101,20 @@ def prove(pieces: Iterable[tuple[str, Item]], path: str, *, unique: bool = False
                 differ[row] = text
     for row in there.after(proof.rows):
         proof.foreign.add(row)
-    found = _urls(path, set(differ))
+    found = _urls(files, set(differ))
     proof.differs = [(row, found.get(row, ""), text) for row, text in differ.items()]
     return proof
 
 
-def _urls(path: str, rows: set[int]) -> dict[int, str]:
-    """The URL of the first record of each of these rows, if the file can be read again."""
+def _urls(files: list[str], rows: set[int]) -> dict[int, str]:
+    """The URL of the first record of each of these rows, if the files can be read again."""
     found: dict[int, str] = {}
-    if rows and Path(path).is_file():
-        for row, url, _, _ in _entries(path):
+    for path in files if rows else ():
+        for row, url, _, _ in _entries(path) if is_url(path) or Path(path).is_file() else ():
             if row in rows:
                 found.setdefault(row, url)
                 if len(found) == len(rows):
-                    break
+                    return found
     return found
 
 

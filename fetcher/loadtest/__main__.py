@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
-import signal
 import sys
 import threading
 import time
 from typing import Any, Final
 
 from fetcher import engines
+from fetcher.child import deaf, leash, orders
 from fetcher.drive import drive
 from fetcher.engines import Engine
 from fetcher.errors import FetchError, LocalFault
@@ -126,16 +125,16 @@ class Worker:
 
 def main() -> int:
     """Do what stands on the first line of stdin, from the time on that the second one says."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # they are for who started this, and stops it
-        signal.signal(number, signal.SIG_IGN)
-    given = json.loads(sys.stdin.buffer.readline())
+    deaf()
+    told = orders()
+    given = json.loads(told.readline())
     try:
         worker = Worker(given, *read(given))
         _say({"ready": True})
-        line = sys.stdin.buffer.readline()
+        line = told.readline()
         if not line.strip():
             return 0
-        threading.Thread(target=_leash, args=(worker.outbox,), daemon=True).start()
+        leash(told, lambda: worker.outbox.stop(0.0))  # all that can be said now
         teller = threading.Thread(target=_tell, args=(worker.lines,))
         teller.start()
         try:
@@ -157,13 +156,6 @@ def _tell(lines: queue.SimpleQueue[dict[str, Any] | None]) -> None:
 def _say(line: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
     sys.stdout.flush()
-
-
-def _leash(outbox: Outbox) -> None:
-    """A further line stops the test; the end of stdin ends the process: whoever started it has gone."""
-    while os.read(0, 4096):
-        outbox.stop(0.0)
-    os._exit(128 + signal.SIGTERM)
 
 
 if __name__ == "__main__":

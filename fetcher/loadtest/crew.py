@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import json
 import queue
-import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import IO, Any, Final, Self
+from typing import Any, Final, Self
 
-from fetcher import menu
-from fetcher.errors import LocalFault, UsageError
+from fetcher.child import Child
+from fetcher.errors import LocalFault
 from fetcher.loadtest.plan import Plan, task
 
-WORDS: Final = menu.command("fetcher.loadtest")
+MODULE: Final = "fetcher.loadtest"
 READY: Final = 30.0  # seconds that a worker may take to be ready
 AHEAD: Final = 0.15  # seconds between "all are ready" and the start: each must have heard of it
 GLANCE: Final = 0.5  # seconds between two looks whether the test is to be stopped
 PATIENCE: Final = 8.0  # seconds in which some worker must have said something: each does once a second
-LEAVE: Final = 3.0
 
 
 class Crew:
@@ -30,8 +27,7 @@ class Crew:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.start = 0.0
-        self.children: list[subprocess.Popen[bytes]] = []
-        self._errors: list[IO[bytes]] = []
+        self.children: list[Child] = []
         self._lines: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
 
     def __enter__(self) -> Self:
@@ -54,7 +50,8 @@ class Crew:
     def __iter__(self) -> Iterator[dict[str, Any] | None]:
         """One snapshot after the other, of any worker; None where for a while none has come.
 
-        Ends when all have told their last. Raises LocalFault for one that says nothing any more.
+        Ends when all have told their last. Raises LocalFault for one that says nothing any more, and what
+        `Child.failure` gives for one that has failed.
         """
         left = set(range(len(self.children)))
         heard = time.monotonic()
@@ -75,33 +72,15 @@ class Crew:
     def close(self) -> None:
         """End every worker."""
         for child in self.children:
-            for pipe in (child.stdin,):
-                if pipe is not None:
-                    with suppress(OSError):
-                        pipe.close()
-        for child in self.children:
-            try:
-                child.wait(LEAVE)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
-            if child.stdout is not None:
-                child.stdout.close()
-        for file in self._errors:
-            file.close()
+            child.close()
 
     def _begin(self, worker: int) -> None:
-        errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the crew
-        self._errors.append(errors)
-        child = subprocess.Popen(  # noqa: S603 - this interpreter, this package
-            WORDS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
-        )
+        child = Child(MODULE)
         self.children.append(child)
         threading.Thread(target=self._listen, args=(worker, child), daemon=True).start()
-        self._write(child, task(self.plan, worker))
+        child.tell(task(self.plan, worker))
 
-    def _listen(self, worker: int, child: subprocess.Popen[bytes]) -> None:
-        assert child.stdout is not None
+    def _listen(self, worker: int, child: Child) -> None:
         with suppress(ValueError, OSError):  # closed while it was read
             for line in child.stdout:
                 self._lines.put((worker, line))
@@ -115,21 +94,10 @@ class Crew:
         if line:
             found: dict[str, Any] = json.loads(line)
             return found
-        child = self.children[worker]
-        code = child.wait()
-        self._errors[worker].seek(0)
-        words = self._errors[worker].read().decode("utf-8", "replace").strip().splitlines()
-        if code == 0:  # its last line came before
-            return self._next(patience)
-        why = words[-1] if words else f"it ended with {code}"
-        raise (UsageError if code == 2 else LocalFault)(f"a worker of the load test failed: {why}")
+        if failure := self.children[worker].failure("a worker of the load test"):
+            raise failure
+        return self._next(patience)  # its last line came before
 
     def _send(self, line: dict[str, Any]) -> None:
         for child in self.children:
-            self._write(child, line)
-
-    def _write(self, child: subprocess.Popen[bytes], line: dict[str, Any]) -> None:
-        assert child.stdin is not None
-        with suppress(OSError):  # it has ended, and its code says why
-            child.stdin.write(json.dumps(line).encode() + b"\n")
-            child.stdin.flush()
+            child.tell(line)

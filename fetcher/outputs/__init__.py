@@ -6,7 +6,7 @@ import ast
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -17,20 +17,22 @@ from fetcher.errors import UsageError
 from fetcher.model import Result
 from fetcher.outputs._files import open_files as open_files
 from fetcher.outputs._files import open_kept as open_kept
+from fetcher.outputs._lock import lock as lock
 from fetcher.outputs._whole import GivenUp as GivenUp
 from fetcher.outputs._whole import Whole as Whole
-from fetcher.sinks import Write
+from fetcher.sinks import Form, Write
 
 
 class Output:
     """One sink on its stream, a Write; once nobody reads that, it is `broken` and takes the rest quietly."""
 
-    def __init__(self, sink: AbstractContextManager[Write], file: Whole) -> None:
+    def __init__(self, form: Form, file: Whole, columns: tuple[str, ...]) -> None:
+        self.form = form
         self.file = file
         self.broken = False
         self.lost = 0  # results that came after it was given up (the last batch wholly counted)
         self._given_up = False
-        self._sink = sink
+        self._sink = form.open(file, columns)
         self._write: Write | None = None
 
     def __enter__(self) -> Self:
@@ -51,6 +53,13 @@ class Output:
             with self._quietly():
                 self._write(results)
         self.lost += len(results) if self._given_up else 0
+
+    def pass_on(self, data: bytes, count: int) -> None:
+        """Write what another process has made of so many results, in the same form. Raises LocalFault."""
+        if data and not self.broken:
+            with self._quietly():
+                self.file.write(data)
+        self.lost += count if self._given_up else 0
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:
@@ -84,7 +93,9 @@ def open_outputs(
     format and each file is closed, whatever becomes of the others.
     """
     known = suffixes() if paths else {}
-    modules = [sinks.pick(_sink_of(path, known)) for path in paths]
+    forms = [Form(_sink_of(path, known)) for path in paths]
+    for form in forms:
+        sinks.pick(form.name)
     old = [kept] if kept is not None else []
     new = [*([] if old else paths), *([totals] if totals else [])]
     files = [*old, *open_files(new, overwrite=overwrite, inputs=inputs, kept=old)]
@@ -93,8 +104,8 @@ def open_outputs(
         for file in files[len(old) :]:
             stack.enter_context(file)
         outputs.totals = files[-1] if totals else None
-        for module, file in zip(modules, files, strict=False):
-            outputs.append(stack.enter_context(Output(module.sink(file, columns), file)))
+        for form, file in zip(forms, files, strict=False):
+            outputs.append(stack.enter_context(Output(form, file, columns)))
         yield outputs
 
 
@@ -122,4 +133,5 @@ def _sink_of(path: str, known: dict[str, str]) -> str:
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
             return "jsonl"  # /dev/null, /dev/stdout, >(a command): no suffix to go by
     what = f"unknown output format {suffix}" if suffix else "no suffix to choose the format by"
-    raise UsageError(f"{path}: {what}: use one of {', '.join(sorted(known))}")
+    parts = "" if suffix else f"; {path}/, with a slash, for a directory of parts"
+    raise UsageError(f"{path}: {what}: use one of {', '.join(sorted(known))}{parts}")

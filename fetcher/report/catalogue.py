@@ -107,6 +107,12 @@ KINDS: Final = (
     ),
     Kind("by_type", "By type", "", (_TYPE, _COUNT, _WIRE, _DECODED)),
     Kind(
+        "by_host",
+        "By host",
+        "those with the most URLs first",
+        (Column("host", "Host", "text"), _COUNT, Column("failed", "Failed", "count"), _WIRE, _DECODED),
+    ),
+    Kind(
         "by_directory",
         "By directory",
         "each with all that lies below it",
@@ -130,5 +136,5 @@ KINDS: Final = (
     ),
 )
 GOOD: Final = frozenset(
-    {"heaviest", "files", "slow", "sitemaps", "not_fetched", "by_type", "by_directory", "entries"}
+    {"heaviest", "files", "slow", "sitemaps", "not_fetched", "by_type", "by_host", "by_directory", "entries"}
 )

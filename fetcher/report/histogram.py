@@ -17,9 +17,18 @@ BELOW: Final = 20  # for the axis
 LABELS: Final = 7  # on the axis, at most: as many as a phone has room for
 
 
+def step(size: int) -> int:
+    """The column that a size belongs to."""
+    return bisect_right(EDGES, size) - 1
+
+
 def bins(sizes: Iterable[int]) -> list[tuple[int, int, int]]:
     """(from, below, how many), from the first that has any to the last; 0 bytes alone."""
-    counts = Counter(bisect_right(EDGES, one) - 1 for one in sizes)
+    return filled(Counter(map(step, sizes)))
+
+
+def filled(counts: Counter[int]) -> list[tuple[int, int, int]]:
+    """The same of how many each step has."""
     if not counts:
         return []
     return [(EDGES[at], EDGES[at + 1], counts[at]) for at in range(min(counts), max(counts) + 1)]

@@ -70,7 +70,7 @@ def markdown(record: dict[str, Any]) -> str:
 
 def _page(record: dict[str, Any]) -> dict[str, Any]:
     """What both show."""
-    broken = len(record.get("broken") or ())
+    broken = len(record.get("broken") or ()) + (record.get("broken_cut") or 0)
     budgets = [_budget(one) for one in record.get("budgets") or ()]
     over = sum(not one["ok"] for one in budgets)
     if budgets:
@@ -78,19 +78,22 @@ def _page(record: dict[str, Any]) -> dict[str, Any]:
     else:
         verdict = f"{count(broken)} broken" if broken else "nothing broken"
     wire, origins = (record.get("bytes") or {}).get("wire"), _origins(record)
-    name = origins[0].partition("://")[2] if len(origins) == 1 else _many(len(origins), "host")
+    hosts = len(origins) if record.get("start") else record.get("hosts", len(origins))
+    more = "more than " * ("by_host" in (record.get("dropped") or ()))
+    name = origins[0].partition("://")[2] if hosts == 1 and origins else more + _many(hosts, "host")
     parts = [_many(record.get("pages"), "page"), _many(record.get("requests"), "request")]
     sentence = f"{name}: {', '.join(filter(None, parts))}, {size(wire)} transferred"
+    listed = tables(record)
     return {
-        "origin": origins[0] if len(origins) == 1 else "",
+        "origin": origins[0] if len(origins) == 1 and hosts == 1 else "",
         "title": f"{name}: {verdict}",
         "verdict": verdict,
         "ok": not (over or broken),
         "sentence": f"{sentence}; {_many(broken, 'URL')} broken" if broken else sentence,
         "headline": _headline(record),
         "budgets": budgets,
-        "tables": tables(record),
-        "cut": record.get("entries_cut") or 0,
+        "tables": listed,
+        "part": next((one.part for one in listed if one.key == "entries"), ""),
         "facts": _facts(record),
     }
 
@@ -125,8 +128,9 @@ def _headline(record: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _facts(record: dict[str, Any]) -> list[tuple[str, str]]:
     start = record.get("start") or []
+    more = len(start[5:]) + (record.get("start_cut") or 0)
     pairs = [
-        ("Start", ", ".join(start[:5]) + (f" and {count(len(start) - 5)} more" if len(start) > 5 else "")),
+        ("Start", ", ".join(start[:5]) + (f" and {count(more)} more" if more else "")),
         ("Started", record.get("started")),
         ("Finished", record.get("finished")),
         ("Time", None if record.get("seconds") is None else seconds(record["seconds"])),
@@ -166,9 +170,11 @@ def _charts(record: dict[str, Any]) -> list[Chart]:
         drawn = bars("Bytes transferred, by type", lines, tick, BAND)
         found.append(Chart("Bytes by type", "as transferred", drawn))
     sizes = [one["wire"] for one in record.get("entries") or () if one.get("wire") is not None]
-    if steps := bins(sizes):
-        high = min(max(len(lines) * (LABEL + BAND + GAP) + AXIS - GAP, LEAST), MOST)
+    if steps := record.get("sizes") or bins(sizes):
         hint = "as transferred; from column to column twice the size, or two and a half times"
+        if record.get("entries_cut") and not record.get("sizes"):
+            hint += f"; of the {count(len(sizes))} that are listed"
+        high = min(max(len(lines) * (LABEL + BAND + GAP) + AXIS - GAP, LEAST), MOST)
         drawn = columns("How many files are how large, as transferred", steps, high)
         found.append(Chart("Files by size", hint, drawn))
     return found
@@ -204,7 +210,9 @@ def _markdown(record: dict[str, Any]) -> Iterator[str]:
 def _table(one: Table) -> Iterator[str]:
     yield from (f"## {one.title}", "")
     if len(one.rows) > FIRST:
-        yield from (f"the first {FIRST} of {count(len(one.rows))}", "")
+        yield from (f"the first {FIRST} of {one.part or count(one.total)}", "")
+    elif one.part:
+        yield from (one.part, "")
     kinds = [column.kind for column in one.columns]
     rows = ([words(kind, cell) for kind, cell in zip(kinds, row, strict=True)] for row in one.rows[:FIRST])
     rules = ["--:" if kind in NUMBERS else "---" for kind in kinds]

@@ -25,6 +25,8 @@ class Table:
     hint: str
     columns: list[Column]
     rows: list[list[Any]]
+    total: int  # rows that there are: a long list has only the first of them
+    part: str  # which of them it has; empty if all
     shown: int  # at first
     good: bool = False  # nothing in it is to be mended
 
@@ -39,8 +41,23 @@ def tables(record: Row) -> list[Table]:
             continue
         columns = [kind.columns[at] for at in kept]
         cells = [[row[at] for at in kept] for row in rows]
-        found.append(Table(kind.key, kind.title, kind.hint, columns, cells, SHOWN, kind.key in GOOD))
+        total, part = _part(record, kind.key, len(rows))
+        good = kind.key in GOOD
+        found.append(Table(kind.key, kind.title, kind.hint, columns, cells, total, part, SHOWN, good))
     return found
+
+
+def _part(record: Row, key: str, rows: int) -> tuple[int, str]:
+    """How many rows there are, and in words which of them the table has."""
+    total = rows + (record.get(f"{key}_cut") or 0)
+    dropped = key in (record.get("dropped") or ())
+    if total == rows and not dropped:
+        return total, ""
+    if key == "duplicates":
+        far = "; copies that are far apart in the run may be missing" * dropped
+        return total, f"the heaviest {count(rows)} of {count(total)}{far}"
+    which = "heaviest" if key == "by_directory" else "first"
+    return total, f"the {which} {count(rows)} of {'more than ' * dropped}{count(total)}"
 
 
 def _given(record: Row, key: str) -> Iterable[Row]:

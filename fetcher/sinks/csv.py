@@ -14,6 +14,7 @@ from fetcher.sinks import Write
 from fetcher.sinks._row import dumps, row
 
 SUFFIXES: Final = (".csv",)
+APART: Final = True
 
 # CWE-1236. Spreadsheets skip blanks, quotes and invisible characters before they look for a formula, and some
 # take the full-width, small and mathematical forms of = + - @ for the plain ones. Apostrophes in front change

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from json.encoder import encode_basestring as quoted
@@ -12,18 +13,28 @@ from fetcher.sinks import Write
 from fetcher.sinks._row import dumps, micro, row
 
 SUFFIXES: Final = (".jsonl",)
+APART: Final = True
+
+# What JSON lets through and a terminal acts on: C1 controls, and marks that turn the direction of text.
+ACTING: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 @contextmanager
-def sink(out: BinaryIO, columns: tuple[str, ...]) -> Iterator[Write]:
-    """Each batch as lines of JSON, in one write."""
+def sink(out: BinaryIO, columns: tuple[str, ...], *, terminal: bool = False) -> Iterator[Write]:
+    """Each batch as lines of JSON, in one write; on a `terminal` with nothing that it would act on."""
     line = liner(columns)
 
     def write(results: Sequence[Result]) -> None:
         if results:
-            out.write(encoded("".join([line(result) for result in results])))
+            text = "".join([line(result) for result in results])
+            out.write(encoded(ACTING.sub(_coded, text) if terminal else text))
 
     yield write
+
+
+def _coded(match: re.Match[str]) -> str:
+    """Only strings hold such characters, and there they may be written as codes."""
+    return f"\\u{ord(match[0]):04x}"
 
 
 def encoded(text: str) -> bytes:

@@ -11,6 +11,7 @@ from fetcher.sinks import Write
 from fetcher.sinks._row import shown
 
 SUFFIXES: Final = ()
+APART: Final = True
 
 FRONT: Final = 20  # columns of word and size together
 _GREEN, _YELLOW, _RED, _PLAIN = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from fetcher.sources._bytes import BrokenGzip as BrokenGzip
 from fetcher.sources._bytes import gunzip as gunzip
@@ -36,10 +36,10 @@ class Bad(NamedTuple):
 
 
 class Numbered(NamedTuple):
-    """A URL that an earlier run has given its row (`fetch retry`)."""
+    """What has its row already: from an earlier run (`fetch retry`), or who shares the list (`partition`)."""
 
     row: int
-    text: str
+    item: Any  # a URL, a Bad, or a caller's Request
 
 
 Item = str | Skip | Bad | Numbered

@@ -1,0 +1,214 @@
+"""`-o DIR/`: the list as parts of a directory, on processes of this machine or on a Dask cluster."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from fetcher import engines
+from fetcher.cli import _streams
+from fetcher.cli._heard import Heard
+from fetcher.cli._lines import Lines
+from fetcher.cli._summary import Facts, text, totals
+from fetcher.decode import accept_encoding
+from fetcher.errors import UsageError
+from fetcher.feeds.rows import Rows
+from fetcher.model import Options
+from fetcher.partition import SILENT
+
+if TYPE_CHECKING:
+    from fetcher.partition.parted import Parted
+
+ALONE: Final = {"json": "--json", "errors": "--errors"}  # what is said of records on standard output
+TOLD: Final = 5  # failed parts that are told of; the rest is counted
+
+
+QUIET: Final = f"no worker has said anything for {SILENT:.0f} s: are there any? the parts wait for one"
+
+
+class _Interrupted(Exception):
+    """A signal came while the list was sorted."""
+
+
+def is_parted(values: dict[str, Any]) -> bool:
+    """Whether the run goes to a directory of parts, or should: a path with a / at its end, or a URL."""
+    if any(map(_is_directory, values["output"])):
+        return True
+    if values["cluster"]:
+        given = next(iter(values["output"]), "")
+        cure = f"write -o {given}/, with a slash" if given and "." not in Path(given).name else "give -o DIR/"
+        raise UsageError(f"--cluster writes parts: {cure} (or s3://...), which all its workers see")
+    return False
+
+
+def _is_directory(path: str) -> bool:
+    return path.endswith("/") or "://" in path or (Path(path) / "_manifest").is_file()
+
+
+def parted(values: dict[str, Any], options: Options, shown: tuple[str, ...], rows: Rows) -> int:
+    """Run it to its end: the exit code. Raises UsageError before the first request, LocalFault after it."""
+    from fetcher.cli._reports import open_reports
+    from fetcher.partition import parted as room
+    from fetcher.partition import parts, places, store
+
+    began = time.monotonic()
+    where = _checked(values, options)
+    suffix = parts.suffix_of(where)
+    _needed(suffix, where)
+    place_of = places.pick("dask" if values["cluster"] else "processes").place
+    there = store.at(where)
+    held = {"resume": values["resume"], "overwrite": values["overwrite"]}
+    parts.opened(there, **held)  # before anything is made there
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(store.taken(there))
+            old = parts.opened(there, **held)
+            summary = [values["summary"]] if values["summary"] else []
+            files = stack.enter_context(open_reports(summary, overwrite=values["overwrite"]))
+            place = stack.enter_context(place_of(values["workers"], values["cluster"]))
+            signals = stack.enter_context(Heard(place.stop))
+            view = stack.enter_context(_view(values))
+            manifest = parts.Manifest(suffix, list(shown), "", {})
+            made = room.begin(there, rows, manifest, old, place.workers, _sorting(view, signals, where))
+            view.clear()
+            _say_begun(made, where, values)
+            _watch(room.fetch(made, place, values["engine"], options), made, view, signals)
+            facts = _facts(made, signals())
+            facts.seconds, facts.cpu = time.monotonic() - began, time.process_time() + made.cpu
+            facts.limit = made.limit
+            for file in files:
+                file.write(f"{json.dumps(totals(made.new, facts), indent=1)}\n".encode())
+    except _Interrupted as interrupted:
+        _streams.say("fetch: interrupted while the list was sorted by host: nothing was asked")
+        return 128 + int(interrupted.args[0])
+    if not values["quiet"]:
+        _streams.say(text(made.new, facts, _streams.wrapped()))
+    if signals():
+        return 128 + signals.numbers[0]
+    return 4 if made.failed else int(made.new.failed + made.old.failed > 0)
+
+
+def _checked(values: dict[str, Any], options: Options) -> str:
+    """The directory. Raises UsageError for what cannot go together."""
+    from fetcher.partition.split import check
+
+    outputs = values["output"]
+    where = next(filter(_is_directory, outputs))
+    if len(outputs) > 1:
+        cure = "it is the only output; `fetch report` makes others from it"
+        raise UsageError(f"-o {where} is a directory of parts: {cure}")
+    for name, flag in ALONE.items():
+        if values[name]:
+            raise UsageError(f"{flag} is for records on standard output; with -o DIR/ they are in its parts")
+    if values["resume"] and values["overwrite"]:
+        raise UsageError("--resume keeps what -o DIR/ holds, --overwrite replaces it: give one of them")
+    if values["summary"] == "-":
+        raise UsageError("--summary -: name a file; a summary for people goes to standard error anyway")
+    check(values["workers"], options)
+    if values["workers"] > 1 and values["cluster"] not in ("", "local"):
+        raise UsageError("--workers: a cluster has the workers that were started for it: leave it out")
+    engines.pick(values["engine"])
+    engines.speaks(values["engine"], options.http)
+    return str(where)
+
+
+def _needed(suffix: str, where: str) -> None:
+    from fetcher import sinks
+
+    try:
+        sinks.pick(suffix[1:])
+    except UsageError as error:
+        raise UsageError(f"-o {where}: {error}; or name it {where.rstrip('/')}.jsonl/") from error
+
+
+def _view(values: dict[str, Any]) -> Lines:
+    wanted = not (values["quiet"] or values["no_progress"])
+    return Lines(sys.stderr.buffer if wanted and sys.stderr.isatty() else None)
+
+
+def _sorting(view: Lines, signals: Heard, where: str) -> Callable[[int], None]:
+    def told(count: int) -> None:
+        if signals():
+            raise _Interrupted(signals.numbers[0])
+        view.draw(lambda: [f"sorting the list by host into {where}: {count:,} rows"])
+
+    return told
+
+
+def _say_begun(made: Parted, where: str, values: dict[str, Any]) -> None:
+    if values["quiet"]:
+        return
+    count, rows = len(made.manifest.rows), made.rows
+    parts = f"{count:,} part{'s' * (count != 1)}"
+    before = f", {len(made.before):,} of them finished before" if made.before else ""
+    _streams.say(f"fetch: {rows:,} row{'s' * (rows != 1)} sorted by host into {parts} of {where}{before}")
+    for number, host in enumerate(made.manifest.hosts):
+        if host and number in made.left:
+            rows = made.manifest.rows[number]
+            _streams.say(
+                f"fetch: part {number} is {host} alone ({rows:,} rows): a host is asked by one worker"
+            )
+
+
+def _watch(heard: Iterator[Any], made: Parted, view: Lines, signals: Heard) -> None:
+    """Show how far it is until it has ended."""
+    began, silent = time.monotonic(), False
+    for _ in heard:
+        if (made.silent > SILENT) is not silent:
+            silent = not silent
+            view.clear()
+            _streams.say(f"fetch: {QUIET if silent else 'a worker is heard again'}")
+        view.draw(lambda: _lines(made, time.monotonic() - began, stopping=signals()))
+    view.clear()
+
+
+def _lines(made: Parted, seconds: float, *, stopping: bool) -> list[str]:
+    """A line for each worker, and the total."""
+    rows = made.manifest.rows
+    found = []
+    for number, (worker, record) in sorted(made.running.items(), key=lambda one: one[1][0]):
+        done = record["ok"] + record["failed"] + record["denied"]
+        bar = "=" * int(20 * done / max(rows[number], 1))
+        found.append(f"{worker:<9} part {number:>5}  {done:>6,}/{rows[number]:,}  [{bar:<20}]")
+    tally = made.tally()
+    rate = (tally.done - made.old.done) / max(seconds, 0.001)
+    parts = f"{len(made.done):,}/{len(rows):,} parts"
+    words = [parts, f"{tally.done:,}/{made.rows:,}", f"{rate:,.0f}/s"]
+    if tally.failed:
+        words.append(f"{tally.failed:,} failed")
+    if rate > 0 and tally.done < made.rows:
+        words.append(f"{clock((made.rows - tally.done) / rate)} left")
+    words += ["nothing heard"] if made.silent > SILENT else []
+    return [*found, "  ".join([*words, "stopping"] if stopping else words)]
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, or hours, as people read them."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _facts(made: Parted, interrupted: bool) -> Facts:
+    done, count = len(made.done), len(made.manifest.rows)
+    state = "complete" if done == count else f"{count - done:,} left: the same with --resume goes on"
+    notes = [f"{made.store.url}: {done:,} of {count:,} parts, {state}"]
+    notes += [f"part {number} failed: {why}" for number, why in list(made.failed.items())[:TOLD]]
+    if len(made.failed) > TOLD:
+        notes.append(f"and {len(made.failed) - TOLD:,} more parts failed")
+    return Facts(
+        skipped=Counter(made.manifest.skipped),
+        left=made.rows - made.new.done - made.old.done,
+        before=made.old.done,
+        failed_before=made.old.failed,
+        again="the same with --resume, without --overwrite, asks the parts that are not finished",
+        interrupted=interrupted,
+        codings=accept_encoding(),
+        notes=notes,
+    )

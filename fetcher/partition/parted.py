@@ -1,0 +1,205 @@
+"""A list as parts of a directory, fetched where there is place: what is done, under way and left."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from fetcher import __version__
+from fetcher.errors import LocalFault, UsageError
+from fetcher.feeds.rows import Rows
+from fetcher.handover import options_record
+from fetcher.model import Options
+from fetcher.partition import Job, parts
+from fetcher.partition.parts import Manifest
+from fetcher.partition.places import Heard, Place
+from fetcher.partition.split import shared
+from fetcher.partition.spool import digest_of, spool
+from fetcher.partition.store import SCRATCH, Local, Store
+from fetcher.tally import Tally
+
+EVERY: Final = {True: 1.0, False: 10.0}  # seconds between two words in `_progress`; of a store far away
+
+
+@dataclass(slots=True)
+class Parted:
+    """Where a run over parts is. Tallies are `Tally.record`s."""
+
+    store: Store
+    manifest: Manifest
+    before: frozenset[int] = frozenset()  # parts that an earlier run has finished
+    done: dict[int, dict[str, Any]] = field(default_factory=dict)
+    running: dict[int, tuple[str, dict[str, Any]]] = field(default_factory=dict)  # worker, tally
+    failed: dict[int, str] = field(default_factory=dict)
+    old: Tally = field(default_factory=Tally)  # what is in the parts of earlier runs
+    new: Tally = field(default_factory=Tally)  # and in those that this one has finished
+
+    heard: float = field(default_factory=time.monotonic)  # when a worker said something last
+
+    def __post_init__(self) -> None:
+        for number in self.before:
+            self.old.merge(self.done[number])
+
+    def tally(self) -> Tally:
+        """All that was fetched, by this run and those before, and what is under way."""
+        found = Tally()
+        for record in (self.old.record(), self.new.record(), *(one for _, one in self.running.values())):
+            found.merge(record | {"hosts": {}})
+        return found
+
+    @property
+    def cpu(self) -> float:
+        """CPU seconds of the processes of the parts that this run has finished, wherever they were."""
+        return sum(float(self.done[number]["cpu"]) for number in self.done.keys() - self.before)
+
+    @property
+    def limit(self) -> str:
+        """One sentence on what limited it: that of the part that took longest."""
+        mine = [(self.done[number]["seconds"], number) for number in self.done.keys() - self.before]
+        return f"{self.done[max(mine)[1]]['limit']} (part {max(mine)[1]}, which took longest)" if mine else ""
+
+    @property
+    def silent(self) -> float:
+        """Seconds since any worker said something."""
+        return time.monotonic() - self.heard
+
+    @property
+    def rows(self) -> int:
+        """Of the whole list."""
+        return sum(self.manifest.rows)
+
+    @property
+    def left(self) -> list[int]:
+        """Parts that are not finished, the largest first: so none is begun when all others have ended."""
+        left = [number for number in range(len(self.manifest.rows)) if number not in self.done]
+        return sorted(left, key=lambda number: -self.manifest.rows[number])
+
+    def hear(self, heard: Heard) -> None:
+        """Take in what was heard of a part."""
+        number, self.heard = heard.part, time.monotonic()
+        if heard.tally is not None and number not in self.done:
+            self.running[number] = heard.worker, heard.tally
+        if heard.over:
+            self.running.pop(number, None)
+        if heard.over == "finished":
+            self.done[number] = parts.told(self.store, number)
+            self.new.merge(self.done[number])
+        elif heard.over == "failed":
+            self.failed[number] = heard.why.removeprefix(f"part {number} failed: ")
+
+    def record(self, began: float) -> dict[str, Any]:
+        """As JSON-able data, for who looks from elsewhere (`fetch status`)."""
+        records = self.tally().done
+        return {
+            "at": time.time(),
+            "began": began,
+            "silent": self.silent,
+            "done": len(self.done),
+            "records": records,
+            "new": records - self.old.done,
+            "running": [
+                {"part": number, "worker": worker, "records": _records(tally)}
+                for number, (worker, tally) in sorted(self.running.items())
+            ],
+            "failed": {str(number): why for number, why in self.failed.items()},
+        }
+
+
+def begin(
+    store: Store,
+    rows: Rows,
+    manifest: Manifest,
+    old: Manifest | None,
+    workers: int,
+    told: Callable[[int], None],
+) -> Parted:
+    """Sort the list into parts, or hold it against those that are there. Raises UsageError, LocalFault."""
+    if old is None:
+        store.remove(SCRATCH)
+        scratch = store.scratch()
+        try:
+            made, manifest.digest = spool(rows, scratch / "list", workers, told)
+            manifest.skipped = dict(rows.skipped)
+            parts.cleared(store)  # not before the whole list is there
+            parts.begun(store, manifest, made)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        return Parted(store, manifest)
+    if (old.suffix, old.columns) != (manifest.suffix, manifest.columns):
+        differ = sorted(set(old.columns) ^ set(manifest.columns)) or [old.suffix]
+        raise UsageError(
+            f"{store.url} has other columns than this run ({', '.join(differ)}): "
+            "resume with the same --hash, --headers and --save"
+        )
+    if digest_of(rows, told) != old.digest:
+        raise UsageError(
+            f"{store.url} is of another list: resume with the same list, --unique, --column and --field, "
+            "or choose another directory"
+        )
+    done = parts.finished(store, old)
+    found = Parted(store, old, frozenset(done), done)
+    parts.check_spooled(store, found.left)
+    store.remove(SCRATCH)
+    return found
+
+
+def fetch(parted: Parted, place: Place, engine: str, options: Options) -> Iterator[Heard | None]:
+    """Fetch what is left, saying what is heard. At the end of all of it the directory says so.
+
+    Where as many parts fail in a row as are fetched at once (a full disk), no further ones are begun.
+    """
+    began, last, failures = time.time(), 0.0, 0
+    pause = EVERY[isinstance(parted.store, Local)]
+    left, parted.heard = parted.left, time.monotonic()
+    each = _share(options, min(place.workers, len(left)))
+    for heard in place.fetch([_job(parted, number, engine, each) for number in left]) if left else ():
+        if heard is not None:
+            parted.hear(heard)
+            failures = {"finished": 0, "failed": failures + 1}.get(heard.over, failures)
+            if failures >= place.workers:
+                place.stop()
+        if time.monotonic() - last > pause:
+            last = time.monotonic()
+            _say(parted, parted.record(began))
+        yield heard
+    parted.running.clear()
+    _say(parted, parted.record(began) | {"over": True})
+    if not parted.left:
+        parted.store.write(parts.SUCCESS, b"")
+        for name in (parts.SPOOL, SCRATCH):
+            parted.store.remove(name)
+
+
+def _say(parted: Parted, record: dict[str, Any]) -> None:
+    with suppress(LocalFault):  # a full disk: what is to be said of it, the parts say
+        parted.store.write(parts.PROGRESS, json.dumps(record).encode())
+
+
+def _share(options: Options, parts: int) -> Options:
+    """What one of so many parts may do, which are fetched at once."""
+    if 0 < options.concurrency < parts:
+        return shared(options, parts)  # one at a time is the least
+    return shared(options, max(parts, 1), max(parts - 1, 0))
+
+
+def _job(parted: Parted, number: int, engine: str, options: Options) -> Job:
+    return {
+        "version": __version__,
+        "engine": engine,
+        "options": options_record(options),
+        "columns": parted.manifest.columns,
+        "forms": [],
+        "directory": parted.store.url,
+        "suffix": parted.manifest.suffix,
+        "part": number,
+        "rows": parted.manifest.rows[number],
+    }
+
+
+def _records(tally: dict[str, Any]) -> int:
+    return int(tally["ok"] + tally["failed"] + tally["denied"])

@@ -1,0 +1,107 @@
+"""Where parts are fetched: on processes of this machine, or on the workers of a Dask cluster.
+
+The contract. `places/NAME.py` offers
+
+    def place(workers: int, address: str) -> ContextManager[Place]
+
+`address` is the cluster's, `workers` how many parts at once where that is for us to say. `Place.fetch`
+begins the parts (largest first, as they are given) and yields what is heard of them: `Heard`, or None where
+for a while there was nothing. It ends when each part was `finished`, `failed`, or was stopped. A process that
+dies is none of the part's fault: it is begun again, whole, at most `TRIES` times. Leaving the context leaves
+nothing running.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Final, NamedTuple, Protocol, cast
+
+from fetcher import menu
+from fetcher.child import Child, ended
+from fetcher.errors import LocalFault
+from fetcher.partition import MODULE, Job
+from fetcher.partition.told import read
+from fetcher.tally import Tally
+
+TRIES: Final = 3  # that a part may take where its process dies
+
+
+class Heard(NamedTuple):
+    """What is heard of a part."""
+
+    part: int
+    worker: str
+    tally: dict[str, Any] | None = None  # what it has come to so far
+    over: str = ""  # "finished", "stopped" or "failed"
+    why: str = ""  # it failed
+
+
+class Died(Exception):
+    """The process of a part has died, and said nothing."""
+
+
+class Place(Protocol):
+    """Where parts are fetched."""
+
+    workers: int  # parts that are fetched at once
+
+    def fetch(self, jobs: Sequence[Job]) -> Iterator[Heard | None]:
+        """What is heard of them; each is a Job of its part."""
+
+    def stop(self) -> None:
+        """Begin nothing new, and give up what is under way. It may be called by a signal's handler."""
+
+
+class Module(Protocol):
+    """What a file of this folder offers."""
+
+    def place(self, workers: int, address: str) -> AbstractContextManager[Place]:
+        """The place. Raises UsageError for an address that cannot be meant or reached."""
+
+
+def pick(name: str) -> Module:
+    """The place of that name. Raises UsageError where its library is missing."""
+    import fetcher.partition.places as folder
+
+    return cast(Module, menu.pick(folder, name))
+
+
+def fetched(job: Job, told: Callable[[dict[str, Any]], None], stopped: Callable[[], bool]) -> str:
+    """Run the process of a part to its end: "finished" or "stopped". Raises Died, LocalFault and UsageError.
+
+    `told` hears every second or so what the part has come to; then `stopped` is asked.
+    """
+    child, tally, over = Child(MODULE), Tally(), ""
+    try:
+        child.tell(dict(job))
+        said = False
+        while (one := read(child.stdout)) is not None:
+            tally.merge(one.tally | {"hosts": {}})
+            told(tally.record())
+            if one.note is not None and one.note["over"]:
+                over = "finished" if one.note["finished"] else "stopped"
+            if not said and stopped():
+                said = True
+                child.tell({"stop": 0.0})
+        failure = child.failure(f"part {job['part']}")
+        if failure is not None and child.process.returncode > 0:
+            raise failure
+        if not over:
+            raise Died(ended(child.process.returncode))
+    finally:
+        child.close()
+    return over
+
+
+def tried(job: Job, told: Callable[[dict[str, Any]], None], stopped: Callable[[], bool]) -> str:
+    """`fetched`, again where its process has died. Raises LocalFault and UsageError."""
+    why = ""
+    for _ in range(TRIES):
+        if stopped():
+            return "stopped"
+        try:
+            return fetched(job, told, stopped)
+        except Died as died:
+            why = str(died)
+    raise LocalFault(f"part {job['part']} failed: its process died {TRIES} times ({why})")

@@ -1,0 +1,132 @@
+"""What a Dask cluster must be before it gets work: closed to others, of our version, with our directory."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import re
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any, Final
+
+from distributed import Client, Security, connect
+
+from fetcher import __version__
+from fetcher.errors import FetchError, LocalFault, UsageError
+from fetcher.partition.parts import MANIFEST
+from fetcher.partition.store import at
+from fetcher.urls import is_loopback
+
+LOCAL: Final = "local"
+ADDRESS: Final = re.compile(r"(?:(\w+)://)?(\[[^\]]+\]|[^:/\s]+):(\d+)/?").fullmatch
+DANGER: Final = "whoever reaches a Dask scheduler can run code on every worker"
+SAME: Final = "install the same on all machines, the scheduler's too, with '.[dask]'"
+
+
+def check(address: str) -> None:
+    """Raise UsageError for an address that is none, or at which others could run code as we do."""
+    if address == LOCAL:
+        return
+    match = ADDRESS(address)
+    if match is None or match[1] not in (None, "tcp", "tls"):
+        raise UsageError(f"--cluster {address}: give tcp://127.0.0.1:8786, tls://HOST:8786 or local")
+    if not _closed(address):
+        cure = "give one on loopback (tcp://127.0.0.1:8786, by ssh -L if it is elsewhere) or a tls:// address"
+        raise UsageError(f"--cluster {address}: {DANGER}: {cure}")
+
+
+def _closed(address: str) -> bool:
+    match = ADDRESS(address)
+    return match is not None and (match[1] == "tls" or is_loopback(match[2]))
+
+
+def check_answer(address: str, seconds: float) -> None:
+    """Raise UsageError where no scheduler answers; a Client would wait for long, and not only once."""
+
+    async def ask() -> None:
+        how = Security().get_connection_args("client")
+        async with asyncio.timeout(seconds + 1):  # its own is for the connection, not for what is said there
+            comm = await connect(address, timeout=seconds, **how)
+        comm.abort()
+
+    try:
+        asyncio.run(ask())
+    except Exception as error:
+        why = first(error) if isinstance(error, OSError) else "something else does"
+        if isinstance(error, TimeoutError):
+            why = f"nothing was said within {seconds:g} s"
+        cure = "start one with `dask scheduler --host 127.0.0.1`"
+        if address.startswith("tls:"):
+            why = first(error)
+            cure = "set DASK_DISTRIBUTED__COMM__TLS__CA_FILE and the others of docs/scale.md"
+        raise UsageError(f"--cluster {address}: no scheduler answers there ({why}): {cure}") from error
+
+
+def check_peers(client: Client, address: str) -> None:
+    """Raise UsageError where a scheduler or worker listens to others, or is not of our version."""
+    info: dict[str, Any] = client.scheduler_info(n_workers=-1)
+    if not _closed(info["address"]):
+        where = f"its scheduler listens on {info['address']}"
+        cure = "start it with --host 127.0.0.1, or with tls"
+        raise UsageError(f"--cluster {address}: {where}: {DANGER}: {cure}")
+    for worker in info["workers"]:
+        if not _closed(worker):
+            cure = "start it with --host 127.0.0.1, or all with tls"
+            danger = "whoever reaches a Dask worker can run code on it"
+            raise UsageError(f"--cluster {address}: its worker listens on {worker}: {danger}: {cure}")
+    if not info["workers"]:
+        cure = f"start some with `dask worker {address}`"
+        raise UsageError(f"--cluster {address}: the scheduler has no workers: {cure}")
+    _alike("its scheduler", _asked(lambda: client.run_on_scheduler(versions), address), address)
+    for worker, found in _asked(lambda: client.run(versions, on_error="return"), address).items():
+        _alike(f"its worker {worker}", found, address)
+
+
+def _asked(ask: Callable[[], Any], address: str) -> Any:
+    try:
+        return ask()
+    except ImportError as error:  # the scheduler's
+        return error
+    except Exception as error:
+        raise UsageError(f"--cluster {address}: it does not answer: {first(error)}: {SAME}") from error
+
+
+def _alike(who: str, found: Any, address: str) -> None:
+    if isinstance(found, Exception):
+        missing = isinstance(found, ImportError) or "ModuleNotFoundError" in str(found)
+        why = "fetch is not installed there" if missing else first(found)
+        raise UsageError(f"--cluster {address}: {who}: {why}: {SAME}")
+    for name, here in versions().items():
+        if found.get(name) != here:
+            raise UsageError(
+                f"--cluster {address}: {who} has {name} {found.get(name)}, here is {here}: {SAME}"
+            )
+
+
+def versions() -> dict[str, str]:
+    """What must be the same everywhere; runs there too."""
+    return {
+        "fetch": __version__,
+        "Python": ".".join(platform.python_version_tuple()[:2]),
+        "distributed": version("distributed"),
+        "dask": version("dask"),
+    }
+
+
+def check_directory(client: Client, directory: str) -> None:
+    """Raise LocalFault where a worker does not see the directory of parts."""
+    for worker, found in client.run(sees, directory, on_error="return").items():
+        if found is not True:
+            why = first(found) if isinstance(found, FetchError) else f"worker {worker} does not see it"
+            cure = "give a directory that all workers share, or a URL as s3://bucket/out/"
+            raise LocalFault(f"{directory}: {why}: -o: {cure}; then run again")
+
+
+def sees(directory: str) -> bool:
+    """Whether the directory is there; runs on a worker."""
+    return at(directory).read(MANIFEST) is not None
+
+
+def first(error: BaseException) -> str:
+    """The first line of what an exception says."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

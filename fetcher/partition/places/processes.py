@@ -1,0 +1,85 @@
+"""Parts on processes of this machine, so many at once."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Final
+
+from fetcher.errors import FetchError
+from fetcher.partition import Job
+from fetcher.partition.places import Heard, tried
+from fetcher.tally import Tally
+
+GLANCE: Final = 0.1  # seconds between two looks whether somebody wants something else
+MOST: Final = 64
+
+
+@contextmanager
+def place(workers: int, address: str = "") -> Iterator[Processes]:  # noqa: ARG001 - there is none
+    """Processes of this machine."""
+    made = Processes(workers)
+    try:
+        yield made
+    finally:
+        made.stop()
+        for thread in made.threads:
+            thread.join()
+
+
+class Processes:
+    """A thread for each of them, which begins one process after the other."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self.threads: list[threading.Thread] = []
+        self._stopped = False
+        self._heard: queue.SimpleQueue[Heard | None] = queue.SimpleQueue()
+
+    def fetch(self, jobs: Sequence[Job]) -> Iterator[Heard | None]:
+        """What is heard of them."""
+        left = iter(jobs)
+        lock = threading.Lock()
+        for number in range(min(self.workers, len(jobs))):
+            name = f"worker {number + 1}"
+            thread = threading.Thread(target=self._work, args=(left, lock, name), daemon=True)
+            self.threads.append(thread)
+            thread.start()
+        running = min(self.workers, len(jobs))
+        while running:
+            try:
+                heard = self._heard.get(timeout=GLANCE)
+            except queue.Empty:
+                yield None
+                continue
+            if heard is None:
+                running -= 1
+            else:
+                yield heard
+
+    def stop(self) -> None:
+        """Begin nothing new, and give up what is under way."""
+        self._stopped = True
+
+    def _told(self, part: int, name: str, tally: dict[str, Any]) -> None:
+        self._heard.put(Heard(part, name, tally))
+
+    def _work(self, left: Iterator[Job], lock: threading.Lock, name: str) -> None:
+        while True:
+            with lock:
+                job = None if self._stopped else next(left, None)
+            if job is None:
+                self._heard.put(None)
+                return
+            part = job["part"]
+            self._told(part, name, Tally().record())  # it has begun
+            try:
+                over = tried(job, partial(self._told, part, name), lambda: self._stopped)
+                self._heard.put(Heard(part, name, None, over))
+            except FetchError as error:
+                self._heard.put(Heard(part, name, None, "failed", str(error)))
+            except BaseException as error:  # noqa: BLE001 - told, so that nobody waits for ever
+                self._heard.put(Heard(part, name, None, "failed", f"{type(error).__name__}: {error}"))
