@@ -51,15 +51,15 @@ class Child:
             self.stdin.write(data)
             self.stdin.flush()
 
-    def failure(self, who: str) -> FetchError | None:
-        """Wait for its end; how it failed, or None if it did not."""
+    def failure(self, who: str = "") -> FetchError | None:
+        """Wait for its end; how it failed, and who, or None if it did not."""
         code = self._left()
         if code == 0:
             return None
         self._errors.seek(0)
         words = self._errors.read().decode("utf-8", "replace").strip().splitlines()
         why = words[-1] if words else ended(code)
-        return (UsageError if code == 2 else LocalFault)(f"{who} failed: {why}" if code != 2 else why)
+        return UsageError(why) if code == 2 else LocalFault(f"{who} failed: {why}" if who else why)
 
     def close(self) -> None:
         """End it: by the end of its input, or by force."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from fetcher import headers
@@ -27,6 +28,16 @@ def options_of(record: dict[str, Any]) -> Options:
     check(options)
     headers.check(options)
     return options
+
+
+def anywhere(options: Options) -> Options:
+    """The same with files that a process finds in whatever directory it was started."""
+
+    def absolute(path: str) -> str:
+        return str(Path(path).absolute()) if path else path
+
+    save, cacert, cert = map(absolute, (options.save, options.cacert, options.cert))
+    return replace(options, save=save, cacert=cacert, cert=cert)
 
 
 def request_record(request: Request, options: Options) -> str | dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 from fetcher.errors import UsageError
+from fetcher.logins import mask
 from fetcher.menu import cure
 
 FORMS: Final = (".jsonl", ".csv", ".parquet")  # each also .gz
@@ -93,11 +94,11 @@ def file_system(url: str) -> tuple[Any, str]:
     try:
         import fsspec
     except ModuleNotFoundError as error:
-        raise UsageError(f"{url} {cure('fsspec')}") from error
+        raise UsageError(f"{mask(url)} {cure('fsspec')}") from error
     try:
         system, path = fsspec.url_to_fs(url)
     except Exception as error:  # its words: "Install s3fs to access S3"
-        raise UsageError(f"{url} cannot be used: {_first(error)}") from error
+        raise UsageError(f"{mask(url)} cannot be used: {_first(error)}") from error
     return system, path
 
 

@@ -521,6 +521,7 @@ def test_two_workers_are_one_test(words):
     if words[0] == "-c":
         assert record["requests"] == len(truth.requests) == 201
         assert record["connections"] == truth.connections == 4
+        assert sum(record["histogram"]["service"]["counts"].values()) == 201, "those of both workers"
         not_less(record["service"], truth.services())
     else:
         assert 300 <= due(record) <= 301

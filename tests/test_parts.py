@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fetcher.child import Child
 from fetcher.cli import main
 from fetcher.cli.status import look
 from fetcher.comparison.arms import installed
 from fetcher.errors import UsageError
 from fetcher.feeds.rows import Rows
 from fetcher.ledger.proof import prove
-from fetcher.model import PARITY, Options
-from fetcher.partition import parts, store
+from fetcher.model import PARITY, Options, columns
+from fetcher.partition import MODULE, parted, parts, store
 from fetcher.partition.carried import piece
 from fetcher.partition.spool import _sort, digest_of, spool
 from fetcher.pump import Ready
@@ -463,7 +465,7 @@ def completes(words: list[object], before: dict[str, Any] | None = None) -> None
         assert now[name] == one
     assert fetch("verify", given, out).returncode == 0
     assert rows_of(out) == list(range(1, len(given.read_text().split()) + 1))
-    assert not {"_tmp", "_spool", "_lock"} & {one.name for one in out.iterdir()}
+    assert not {"_fetching", "_spool", "_lock"} & {one.name for one in out.iterdir()}
 
 
 def parts_of(out: Path) -> dict[str, Any]:
@@ -496,6 +498,85 @@ def test_a_process_of_a_part_is_killed(place: Town, tmp_path: Path) -> None:
     completes(words, parts_of(out))
 
 
+def test_parts_that_fail_do_not_keep_others_from_being_fetched(place: Town, tmp_path: Path) -> None:
+    words, out = slowly(tmp_path, place, 160, 0.02), tmp_path / "out"
+    with started(*words) as child:
+        until(lambda: (out / "_manifest").exists() and bool(children(child.pid)))
+        child.kill()
+    whole = {one: one.read_bytes() for one in sorted((out / "_spool").iterdir())}
+    assert len(whole) > 5
+    assert not any(one.stat().st_mode & 0o077 for one in whole)  # there may be logins in it
+    rows = json.loads((out / "_manifest").read_text())["rows"]
+    first = sorted(whole, key=lambda one: -rows[int(one.stem)])[:3]
+    for one in first:
+        one.write_bytes(whole[one].partition(b"\n")[0] + b"\n")
+    words[words.index("--workers") + 1] = "1"
+    ran = small(*[word for word in words if word != "-q"], "--resume")
+    assert ran.returncode == 4
+    assert f"part {int(first[0].stem)} failed: 1 records for {rows[int(first[0].stem)]} rows" in (
+        ran.stderr.decode()
+    )
+    before = len(done(out))
+    assert before < len(rows) - 3  # all three failed, one after the other: it gave up
+    assert small(*words, "--resume").returncode == 4
+    assert len(done(out)) == len(rows) - 3
+    for one in first:
+        one.write_bytes(whole[one])
+    completes(words, parts_of(out))
+
+
+@pytest.mark.long
+def test_a_process_that_is_halted_does_not_hold_up_the_end(place: Town, tmp_path: Path) -> None:
+    words, out = slowly(tmp_path, place), tmp_path / "out"
+    with started(*words) as child:
+        until(lambda: len(done(out)) > 0 and bool(children(child.pid)))
+        left = children(child.pid)
+        os.kill(left[0], signal.SIGSTOP)
+        child.send_signal(signal.SIGINT)
+        assert child.wait(20) == 130
+    assert not any(map(runs, left))
+    completes(words, parts_of(out))
+
+
+def test_a_process_that_outlived_its_run_puts_nothing_into_the_next(place: Town, tmp_path: Path) -> None:
+    """Its machine was cut off, say, and comes back when the directory is of another list."""
+    out = tmp_path / "out"
+    given = Rows(Ready([("list", place.url(n, f"slow/1/{n}")) for n in range(4)]), Options())
+    manifest = parts.Manifest(".jsonl", list(columns(Options())), "", {})
+    made = parted.begin(store.at(str(out)), given, manifest, None, 1, lambda _: None)
+    job = next(parted._jobs(made, made.left, "asyncio", Options(concurrency=1)))
+    child, asked = Child(MODULE), place.asked.total()
+    try:
+        child.tell(dict(job))
+        until(lambda: place.asked.total() > asked)
+        manifest.run = "another"
+        made.store.write("_manifest", json.dumps(asdict(manifest)).encode())
+        child.stdout.read()
+        assert "begun anew" in str(child.failure())
+    finally:
+        child.close()
+    assert not done(out)
+    assert not list(out.glob("_told/*"))
+
+
+def test_what_cannot_be_taken_out_is_said(
+    place: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = listed(tmp_path, place, 30)
+    words = [str(given), "-o", f"{tmp_path}/out.jsonl/", *QUICK]
+    main(words)
+    monkeypatch.setattr(store.Local, "remove", lambda *_: None)
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--overwrite"])
+    assert ended.value.code == 4
+
+
+def test_a_login_of_a_store_is_not_shown() -> None:
+    there = store.at("memory://me:secret@store/out/")
+    assert there.where == "memory://me:secret@store/out/"
+    assert there.url == "memory://***@store/out/"
+
+
 def test_killed_while_the_list_is_sorted(place: Town, tmp_path: Path) -> None:
     """An input that stays open: there are rows on the disk, but no manifest."""
     out = tmp_path / "out"
@@ -504,7 +585,7 @@ def test_killed_while_the_list_is_sorted(place: Town, tmp_path: Path) -> None:
         assert child.stdin is not None
         child.stdin.write(given.read_bytes()[:500])
         child.stdin.flush()
-        until(lambda: any(out.glob("_tmp/*/list/00000")) or any(out.glob("_tmp/*/list")))
+        until(lambda: any(out.glob("_fetching/*/list/00000")) or any(out.glob("_fetching/*/list")))
         time.sleep(0.3)
         said = fetch("status", out)
         child.kill()
@@ -529,7 +610,7 @@ def test_a_signal_leaves_whole_parts(number: int, place: Town, tmp_path: Path) -
     assert (
         f"{len(before)} of {count} parts, {count - len(before)} left: the same with --resume goes on" in said
     )
-    assert not list(out.glob("_tmp/*"))
+    assert not list(out.glob("_fetching/*"))
     completes(words, before)
 
 
@@ -539,7 +620,7 @@ def test_a_signal_while_the_list_is_sorted(place: Town, tmp_path: Path) -> None:
     before = state(tmp_path / "out")
     words = ["-", "-o", f"{tmp_path}/out/", "--overwrite", "-e", "asyncio"]
     with started(*words, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as child:
-        until(lambda: (tmp_path / "out/_tmp").exists())
+        until(lambda: (tmp_path / "out/_fetching").exists())
         time.sleep(0.3)
         child.send_signal(signal.SIGINT)
         _, said = child.communicate(timeout=20)
@@ -703,7 +784,10 @@ def test_a_host_that_is_a_part_of_its_own_is_told(place: Town, tmp_path: Path) -
         given.read_text() + "".join(f"http://127.0.0.1:{place.port}/bytes/{n}\n" for n in range(60))
     )
     ran = small(given, "-o", "out/", "-e", "asyncio", cwd=tmp_path)
-    assert " is 127.0.0.1 alone (63 rows): a host is asked by one worker\n" in ran.stderr.decode()
+    assert (
+        " is 127.0.0.1 alone (63 rows): one worker asks it, and begins it anew if it is cut off\n"
+        in ran.stderr.decode()
+    )
     hosts: dict[str, set[str]] = defaultdict(set)
     for name in done(tmp_path / "out"):
         for record in read(str(tmp_path / "out" / name)):
@@ -718,4 +802,4 @@ def test_names_that_are_ours(tmp_path: Path) -> None:
         there.write(name, b"{}")
     parts.opened(there, resume=False, overwrite=True)
     parts.cleared(there)
-    assert there.names() == {".DS_Store", "_lock", "_tmp"}
+    assert there.names() == {".DS_Store", "_lock", "_fetching"}

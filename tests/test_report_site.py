@@ -6,7 +6,9 @@ import json
 import re
 import subprocess
 import sys
+import tracemalloc
 from base64 import b64encode
+from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
 from html import escape
@@ -18,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fetcher.media import TYPES, is_text, kind_of
-from fetcher.report import html, markdown
+from fetcher.report import html, markdown, recorded
 from fetcher.report.histogram import EDGES, bins
 from fetcher.report.page import visible
 from fetcher.report.recorded import site
@@ -263,6 +265,86 @@ def test_directories_of_several_hosts_stay_apart() -> None:
     assert [one["path"] for one in found["by_directory"]] == ["h/", "h/a/", "other:8/", "other:8/a/"]
     assert site([])["requests"] == 0
     assert "no page" not in html(site([]))
+
+
+def many(count: int, hosts: int = 1_000) -> Iterator[dict[str, Any]]:
+    """Records of so many hosts; of ten of them each has as many as all others together have, by tens."""
+    for n in range(count):
+        host = f"big{n // 2 % 10}" if n % 2 else f"h{n // 2 % hosts}"
+        more = {"status": 404} if n % 3 == 0 else {"redirects": [{"url": f"http://{host}/r", "status": 301}]}
+        yield row(f"http://{host}/d{n % 7}/{n}.html", wire_size=1500 + n, sha256=f"{n // 2:064x}", **more)
+
+
+def test_all_records_are_counted_and_lists_say_what_they_lack(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, limit in {"ENTRIES": 20, "LIST": 5, "DIRECTORIES": 6}.items():
+        monkeypatch.setattr(recorded, name, limit)
+    rows = list(many(300, hosts=30))
+    found = site(rows)
+    assert (found["requests"], found["failed"], found["hosts"], found["dropped"]) == (300, 100, 40, [])
+    sums = {one["host"]: (one["count"], one["failed"]) for one in found["by_host"]}
+    assert sums == {f"big{n}": (15, 5) for n in range(5)}
+    assert found["by_host_cut"] == 35
+    assert sum(number for _, _, number in found["sizes"]) == 300
+    assert found["sizes"] == bins(one["wire_size"] for one in rows)
+    assert [one["wire"] for one in found["entries"]] == [1799 - n for n in range(20)]
+    assert (len(found["broken"]), found["broken_cut"]) == (20, 80)
+    assert (len(found["redirects"]), found["redirects_cut"]) == (20, 180)
+    assert (len(found["uncompressed"]), found["uncompressed_cut"]) == (20, 180)
+    assert (len(found["duplicates"]), found["duplicates_cut"]) == (6, 44)
+    assert len(found["by_directory"]) == 6
+    names = {one["url"].partition("://")[2].rpartition("/")[0] for one in rows} | set(names_of(rows))
+    assert found["by_directory_cut"] == len(names) - 6
+    page, text = " ".join(Seen(html(found)).text), markdown(found)
+    for words in (page, text):
+        assert "40 hosts: 200 pages, 300 requests" in words
+        assert "100 broken" in words
+        assert "the first 20 of 100" in words  # broken
+        assert "the first 5 of 40" in words  # hosts
+        assert f"the heaviest 6 of {len(names)}" in words
+        assert "more than 40" not in words
+    assert "the first 20 of 300" in page  # all URLs
+    assert "1 kB to 2 kB: 300 files" in html(found), "the histogram is of all"
+
+
+def names_of(rows: list[dict[str, Any]]) -> Iterator[str]:
+    return (one["url"].split("/")[2] for one in rows)
+
+
+def test_of_too_many_names_the_heavy_ones_are_right_and_the_rest_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recorded, "NAMES", 200)
+    rows = list(many(6_000, hosts=3_000))
+    found = site(rows)
+    assert found["dropped"] == ["by_host", "by_directory", "duplicates"]
+    assert [(one["host"], one["count"]) for one in found["by_host"][:10]] == [
+        (f"big{n}", 300) for n in range(10)
+    ]
+    assert (found["hosts"], found["requests"], found["bytes"]["wire"]) == (
+        200,
+        6_000,
+        sum(one["wire_size"] for one in rows),
+    )
+    page, text = " ".join(Seen(html(found)).text), markdown(found)
+    for words in (page, text):
+        assert "more than 200 hosts: 4,000 pages" in words
+        assert "the first 100 of more than 200, where a sum may be too low" in words
+        assert "copies that are far apart in the run may be missing" in words
+
+
+def test_memory_does_not_grow_with_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, limit in {"ENTRIES": 50, "LIST": 20, "DIRECTORIES": 20, "NAMES": 200}.items():
+        monkeypatch.setattr(recorded, name, limit)
+
+    def peak(count: int) -> int:
+        tracemalloc.start()
+        try:
+            site(many(count, hosts=count))
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak(8_000) < 1.2 * peak(1_000)
 
 
 def report(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -593,6 +593,21 @@ def test_a_process_that_hangs_is_not_waited_for_after_a_stop(tmp_path: Path, pla
     assert not any(map(runs, left))
 
 
+@pytest.mark.long
+def test_a_process_that_takes_no_rows_is_not_waited_for_after_a_stop(tmp_path: Path, place: Town) -> None:
+    """It was halted while the parent sends it more than a pipe holds."""
+    words = (listed(tmp_path, place, 60_000, "slow/0.5/{n}"), "--workers", "2", "-c", "4", *QUICK)
+    with start(*words, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        until(lambda: len(processes(run.pid)) == 2)
+        left = processes(run.pid)
+        os.kill(left[0], signal.SIGSTOP)
+        time.sleep(2.0)
+        run.send_signal(signal.SIGINT)
+        run.communicate(timeout=30)
+    assert run.returncode == 130
+    assert not any(map(runs, left))
+
+
 # Who reads, and who writes.
 
 

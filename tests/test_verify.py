@@ -135,6 +135,37 @@ def test_what_is_said(tmp_path: Path) -> None:
         assert why in done.stderr
 
 
+def test_swapped_arguments_are_told(tmp_path: Path) -> None:
+    texts = {
+        "urls.txt": "".join(f"{url}\n" for url in URLS),
+        "urls.csv": "".join(f"{url}\n" for url in ["url", *URLS]),
+        "urls.jsonl": "".join(f"{json.dumps({'url': url})}\n" for url in URLS),
+    }
+    for name, words in texts.items():
+        (tmp_path / name).write_text(words)
+    written(tmp_path / "out.jsonl", list(enumerate(URLS, 1)))
+    parted = tmp_path / "parts"
+    parted.mkdir()
+    (parted / "_manifest").write_text(json.dumps({"suffix": ".jsonl", "rows": [12]}))
+    written(parted / "part-00000.jsonl", list(enumerate(URLS, 1)))
+    for out in ("out.jsonl", "parts"):
+        for name in texts:
+            assert fetch("verify", name, out, cwd=tmp_path).returncode == 0
+            done = fetch("verify", out, name, cwd=tmp_path)
+            said = f"{out} has records and {name} has none: they look swapped: fetch verify {name} {out}"
+            assert (done.returncode, done.stderr.decode()) == (2, f"fetch: {said}\n")
+    done = fetch("verify", "out.jsonl", "urls.txt", "urls.csv", cwd=tmp_path)
+    assert done.stderr.endswith(b"swapped: fetch verify urls.txt urls.csv out.jsonl\n")
+    for words in (
+        ("out.jsonl", "nix.txt"),
+        ("urls.txt", "urls.csv"),
+        ("-", "urls.txt"),
+        ("parts", "out.jsonl"),
+    ):
+        done = fetch("verify", *words, cwd=tmp_path, stdin=(tmp_path / "out.jsonl").read_bytes())
+        assert (done.returncode, b"swapped" in done.stderr) == (2, False), done.stderr
+
+
 def test_what_holds_no_records_is_refused(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     out.write_text("mine\n")

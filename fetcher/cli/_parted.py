@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,21 +14,20 @@ from fetcher import engines
 from fetcher.cli import _streams
 from fetcher.cli._heard import Heard
 from fetcher.cli._lines import Lines
+from fetcher.cli._parts import view_of, watch
 from fetcher.cli._summary import Facts, text, totals
 from fetcher.decode import accept_encoding
 from fetcher.errors import UsageError
 from fetcher.feeds.rows import Rows
+from fetcher.handover import anywhere
+from fetcher.logins import mask
 from fetcher.model import Options
-from fetcher.partition import SILENT
 
 if TYPE_CHECKING:
     from fetcher.partition.parted import Parted
 
 ALONE: Final = {"json": "--json", "errors": "--errors"}  # what is said of records on standard output
 TOLD: Final = 5  # failed parts that are told of; the rest is counted
-
-
-QUIET: Final = f"no worker has said anything for {SILENT:.0f} s: are there any? the parts wait for one"
 
 
 class _Interrupted(Exception):
@@ -59,6 +57,7 @@ def parted(values: dict[str, Any], options: Options, shown: tuple[str, ...], row
 
     began = time.monotonic()
     where = _checked(values, options)
+    options = anywhere(options) if values["cluster"] else options
     suffix = parts.suffix_of(where)
     _needed(suffix, where)
     place_of = places.pick("dask" if values["cluster"] else "processes").place
@@ -73,12 +72,12 @@ def parted(values: dict[str, Any], options: Options, shown: tuple[str, ...], row
             files = stack.enter_context(open_reports(summary, overwrite=values["overwrite"]))
             place = stack.enter_context(place_of(values["workers"], values["cluster"]))
             signals = stack.enter_context(Heard(place.stop))
-            view = stack.enter_context(_view(values))
+            view = stack.enter_context(view_of(values))
             manifest = parts.Manifest(suffix, list(shown), "", {})
-            made = room.begin(there, rows, manifest, old, place.workers, _sorting(view, signals, where))
+            made = room.begin(there, rows, manifest, old, place.workers, _sorting(view, signals, mask(where)))
             view.clear()
-            _say_begun(made, where, values)
-            _watch(room.fetch(made, place, values["engine"], options), made, view, signals)
+            _say_begun(made, mask(where), values)
+            watch(room.fetch(made, place, values["engine"], options), made, view, signals)
             facts = _facts(made, signals())
             facts.seconds, facts.cpu = time.monotonic() - began, time.process_time() + made.cpu
             facts.limit = made.limit
@@ -102,7 +101,7 @@ def _checked(values: dict[str, Any], options: Options) -> str:
     where = next(filter(_is_directory, outputs))
     if len(outputs) > 1:
         cure = "it is the only output; `fetch report` makes others from it"
-        raise UsageError(f"-o {where} is a directory of parts: {cure}")
+        raise UsageError(f"-o {mask(where)} is a directory of parts: {cure}")
     for name, flag in ALONE.items():
         if values[name]:
             raise UsageError(f"{flag} is for records on standard output; with -o DIR/ they are in its parts")
@@ -124,12 +123,8 @@ def _needed(suffix: str, where: str) -> None:
     try:
         sinks.pick(suffix[1:])
     except UsageError as error:
+        where = mask(where)
         raise UsageError(f"-o {where}: {error}; or name it {where.rstrip('/')}.jsonl/") from error
-
-
-def _view(values: dict[str, Any]) -> Lines:
-    wanted = not (values["quiet"] or values["no_progress"])
-    return Lines(sys.stderr.buffer if wanted and sys.stderr.isatty() else None)
 
 
 def _sorting(view: Lines, signals: Heard, where: str) -> Callable[[int], None]:
@@ -152,47 +147,9 @@ def _say_begun(made: Parted, where: str, values: dict[str, Any]) -> None:
         if host and number in made.left:
             rows = made.manifest.rows[number]
             _streams.say(
-                f"fetch: part {number} is {host} alone ({rows:,} rows): a host is asked by one worker"
+                f"fetch: part {number} is {host} alone ({rows:,} rows): one worker asks it, "
+                "and begins it anew if it is cut off"
             )
-
-
-def _watch(heard: Iterator[Any], made: Parted, view: Lines, signals: Heard) -> None:
-    """Show how far it is until it has ended."""
-    began, silent = time.monotonic(), False
-    for _ in heard:
-        if (made.silent > SILENT) is not silent:
-            silent = not silent
-            view.clear()
-            _streams.say(f"fetch: {QUIET if silent else 'a worker is heard again'}")
-        view.draw(lambda: _lines(made, time.monotonic() - began, stopping=signals()))
-    view.clear()
-
-
-def _lines(made: Parted, seconds: float, *, stopping: bool) -> list[str]:
-    """A line for each worker, and the total."""
-    rows = made.manifest.rows
-    found = []
-    for number, (worker, record) in sorted(made.running.items(), key=lambda one: one[1][0]):
-        done = record["ok"] + record["failed"] + record["denied"]
-        bar = "=" * int(20 * done / max(rows[number], 1))
-        found.append(f"{worker:<9} part {number:>5}  {done:>6,}/{rows[number]:,}  [{bar:<20}]")
-    tally = made.tally()
-    rate = (tally.done - made.old.done) / max(seconds, 0.001)
-    parts = f"{len(made.done):,}/{len(rows):,} parts"
-    words = [parts, f"{tally.done:,}/{made.rows:,}", f"{rate:,.0f}/s"]
-    if tally.failed:
-        words.append(f"{tally.failed:,} failed")
-    if rate > 0 and tally.done < made.rows:
-        words.append(f"{clock((made.rows - tally.done) / rate)} left")
-    words += ["nothing heard"] if made.silent > SILENT else []
-    return [*found, "  ".join([*words, "stopping"] if stopping else words)]
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds, or hours, as people read them."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _facts(made: Parted, interrupted: bool) -> Facts:

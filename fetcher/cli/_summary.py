@@ -22,6 +22,7 @@ class Facts:
     cpu: float = 0.0  # user + system seconds of the whole process tree, its start included
     skipped: Counter[str] = field(default_factory=Counter)
     left: int = 0  # lines read that got no record
+    dropped: int = 0  # of these so many that were answered, in parts that were given up
     crawled: bool = False  # the URLs were found by following links
     earlier: int = 0  # records of an earlier run of this crawl, told again
     before: int = 0  # rows that an earlier run has answered (--resume)
@@ -60,6 +61,9 @@ def lines(tally: Tally, facts: Facts) -> list[str]:
         found = [f"interrupted after {facts.seconds:.2f} s; {urls}: {ended}", f"  {_unasked(tally, facts)}"]
     else:
         found = [f"{urls} in {facts.seconds:.2f} s: {ended}"]
+    if facts.dropped:
+        were = f"{_count(facts.dropped, 'answer')} {'was' if facts.dropped == 1 else 'were'} dropped"
+        found.append(f"  {were}, of parts that are not finished: these rows are asked again")
     statuses = [(str(status), count) for status, count in tally.statuses.most_common(STATUSES)]
     for title, pairs in (("by status", statuses), ("by error", tally.errors.most_common())):
         if pairs:
@@ -92,6 +96,7 @@ def totals(tally: Tally, facts: Facts) -> dict[str, Any]:
         "failed": tally.failed,
         "skipped": dict(facts.skipped),
         "left": facts.left,
+        "dropped": facts.dropped,
         "done_before": facts.before,
         "failed_before": facts.failed_before,
         "interrupted": facts.interrupted,

@@ -11,6 +11,7 @@ import typer
 
 from fetcher.cli.get import guarded
 from fetcher.errors import UsageError
+from fetcher.logins import mask
 
 QUIET: Final = {True: 5.0, False: 30.0}  # seconds without a word after which nobody seems to be at work
 
@@ -49,8 +50,10 @@ def look(directory: str) -> dict[str, Any]:
     there = store.at(directory)
     manifest = parts.read(there)
     if manifest is None:
-        what = "its list is still being sorted, or it" if "_tmp" in there.names() else "it"
-        raise UsageError(f"{directory} has no {parts.MANIFEST}: {what} is no directory that -o DIR/ has made")
+        what = "its list is still being sorted, or it" if store.SCRATCH in there.names() else "it"
+        raise UsageError(
+            f"{mask(directory)} has no {parts.MANIFEST}: {what} is no directory that -o DIR/ has made"
+        )
     done = parts.finished(there, manifest)
     tally = Tally()
     for one in done.values():
@@ -58,7 +61,7 @@ def look(directory: str) -> dict[str, Any]:
     said = parts.progress(there) or {}
     now = {} if said.get("over") else said
     return {
-        "directory": directory,
+        "directory": mask(directory),
         "complete": len(done) == len(manifest.rows),
         "parts": {"done": len(done), "all": len(manifest.rows)},
         "rows": {"done": tally.done, "all": sum(manifest.rows)},
@@ -83,7 +86,7 @@ def _left(said: dict[str, Any], rows: int) -> float | None:
 
 def lines(record: dict[str, Any]) -> list[str]:
     """The same in words."""
-    from fetcher.cli._parted import clock
+    from fetcher.cli._parts import clock
     from fetcher.partition import SILENT
 
     parts, rows = record["parts"], record["rows"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -12,7 +13,7 @@ import typer
 from fetcher.cli import COMMANDS
 from fetcher.cli import options as table
 from fetcher.cli.get import guarded
-from fetcher.errors import UsageError
+from fetcher.errors import FetchError, UsageError
 
 if TYPE_CHECKING:
     from fetcher.ledger.proof import Proof, Ranges
@@ -54,17 +55,40 @@ def _verify(files: list[str], values: dict[str, Any]) -> int:
     if not inputs:
         raise UsageError("verify needs the list as well as its records: fetch verify INPUT... OUT")
     reading = Reading(values["column"], values["field"])
-    given = resolve(inputs, sys.stdin.buffer if sys.stdin else None, reading, COMMANDS)
     try:
+        given = resolve(inputs, sys.stdin.buffer if sys.stdin else None, reading, COMMANDS)
         proof = prove(read_all(given), out, unique=values["unique"])
     except KeyboardInterrupt:
         return 130
+    except UsageError as error:
+        if _holds_records(inputs[0]) and _is_there(out) and not _holds_records(out):
+            right = " ".join([*inputs[1:], out, inputs[0]])
+            raise UsageError(
+                f"{inputs[0]} has records and {out} has none: they look swapped: fetch verify {right}"
+            ) from error
+        raise
     if values["json"]:
         print(json.dumps(proof.record(), indent=1))
     else:
         for line in lines(proof, " ".join(inputs), out):
             print(line.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding))
     return int(not proof.complete)
+
+
+def _is_there(path: str) -> bool:
+    return "://" in path or Path(path).exists()
+
+
+def _holds_records(path: str) -> bool:
+    """Whether a file or a directory has a record; what cannot be read twice is not looked into."""
+    from fetcher.records import read
+
+    if not (Path(path).is_file() or Path(path).is_dir()):
+        return False
+    try:
+        return next(read(path), None) is not None
+    except FetchError:
+        return False
 
 
 def lines(proof: Proof, listed: str, out: str) -> list[str]:

@@ -19,8 +19,11 @@ The contract of a directory of parts, in the order in which its files come:
     _progress             JSON: what the run that is under way has done, every second or so
 
 Each appears at once and whole. A part that has its file is never fetched again; one that has not is fetched
-again whole, whoever fetched it before: so nothing is lost or there twice. Readers of tables (DuckDB, Spark,
-pyarrow) pass over names that begin with `_`.
+again whole, whoever fetched it before: so nothing is lost or there twice. A process of a part that has
+outlived its run puts nothing into a directory that was begun anew: the manifest says whose it is. A part is
+about `spool.PART` rows, twice that at the most; but a host with more is one part of any size, for one process
+must ask it, and what is cut off there begins anew. Readers of tables (DuckDB, Spark, pyarrow) pass over names
+that begin with `_`.
 
 The contract of a place: `places/NAME.py` offers
 
@@ -47,5 +50,6 @@ class Job(TypedDict):
     forms: list[Any]  # `split`: the sinks whose lines are wanted back
     directory: str  # of parts, a path or a URL of fsspec; "": rows come through standard input
     suffix: str  # of its parts
+    run: str  # `parts.Manifest.run`
     part: int
     rows: int  # of this part

@@ -19,7 +19,7 @@ from fetcher.handover import options_of
 from fetcher.outputs import Output, Whole
 from fetcher.partition import Job
 from fetcher.partition.carried import piece
-from fetcher.partition.parts import MANIFEST, TOLD, part, spooled
+from fetcher.partition.parts import TOLD, bound, part, spooled
 from fetcher.partition.posted import Posted
 from fetcher.partition.store import Store, at
 from fetcher.partition.told import Batch, Told, write
@@ -35,17 +35,15 @@ EVERY = 1.0  # seconds between two words, also where there is nothing new: so a 
 def fetch_part(job: Job, said: IO[bytes]) -> None:
     """Do it, and tell of it through standard output. Raises LocalFault."""
     store, number = at(job["directory"]), job["part"]
-    names = store.names()
-    if MANIFEST not in names:
-        cure = "-o needs a directory that all workers share, or a URL as s3://bucket/out/"
-        raise LocalFault(f"{store.url} is not to be seen on {platform.node()}: {cure}")
+    bound(store, job["run"])
     name = part(number, job["suffix"])
-    if name in names:  # somebody else was faster
+    if store.has(name):  # somebody else was faster
         write(sys.stdout.buffer, Told(Tally().record(), [], [], {"over": True, "finished": True}))
         return
     scratch = store.scratch()
     try:
         if (record := _fetched(job, said, store, scratch / name)) is not None:
+            bound(store, job["run"])
             store.write(f"{TOLD}/{number:05}", json.dumps(record).encode())
             store.put(scratch / name, name)
             store.remove(spooled(number))
@@ -74,7 +72,7 @@ def _fetched(job: Job, said: IO[bytes], store: Store, path: Path) -> dict[str, o
     if stopped:
         return None
     if tally.done != job["rows"]:
-        raise LocalFault(f"part {job['part']} has {tally.done:,} records for {job['rows']:,} rows: run again")
+        raise LocalFault(f"{tally.done:,} records for {job['rows']:,} rows: run again with --resume")
     facts = {"seconds": time.monotonic() - began, "cpu": own(), "limit": limit, "node": platform.node()}
     return tally.record() | {"hosts": {}} | facts
 

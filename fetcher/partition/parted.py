@@ -10,19 +10,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from fetcher import __version__
 from fetcher.errors import LocalFault, UsageError
 from fetcher.feeds.rows import Rows
-from fetcher.handover import options_record
 from fetcher.model import Options
 from fetcher.partition import Job, parts
 from fetcher.partition.parts import Manifest
 from fetcher.partition.places import Heard, Place
-from fetcher.partition.split import shared
+from fetcher.partition.shares import job, shared
 from fetcher.partition.spool import digest_of, spool
 from fetcher.partition.store import SCRATCH, Local, Store
 from fetcher.tally import Tally
 
+FAILURES: Final = 3  # one part may fail by itself
 EVERY: Final = {True: 1.0, False: 10.0}  # seconds between two words in `_progress`; of a store far away
 
 
@@ -34,6 +33,7 @@ class Parted:
     manifest: Manifest
     before: frozenset[int] = frozenset()  # parts that an earlier run has finished
     done: dict[int, dict[str, Any]] = field(default_factory=dict)
+    suspect: frozenset[int] = frozenset()  # parts that failed in an earlier run
     running: dict[int, tuple[str, dict[str, Any]]] = field(default_factory=dict)  # worker, tally
     failed: dict[int, str] = field(default_factory=dict)
     old: Tally = field(default_factory=Tally)  # what is in the parts of earlier runs
@@ -75,9 +75,12 @@ class Parted:
 
     @property
     def left(self) -> list[int]:
-        """Parts that are not finished, the largest first: so none is begun when all others have ended."""
+        """Parts that are not finished, the largest first: so none is begun when all others have ended.
+
+        Those that failed in the last run come last: they must not keep the others from being fetched.
+        """
         left = [number for number in range(len(self.manifest.rows)) if number not in self.done]
-        return sorted(left, key=lambda number: -self.manifest.rows[number])
+        return sorted(left, key=lambda number: (number in self.suspect, -self.manifest.rows[number]))
 
     def hear(self, heard: Heard) -> None:
         """Take in what was heard of a part."""
@@ -142,7 +145,8 @@ def begin(
             "or choose another directory"
         )
     done = parts.finished(store, old)
-    found = Parted(store, old, frozenset(done), done)
+    suspect = frozenset(map(int, (parts.progress(store) or {}).get("failed", ())))
+    found = Parted(store, old, frozenset(done), done, suspect)
     parts.check_spooled(store, found.left)
     store.remove(SCRATCH)
     return found
@@ -151,17 +155,19 @@ def begin(
 def fetch(parted: Parted, place: Place, engine: str, options: Options) -> Iterator[Heard | None]:
     """Fetch what is left, saying what is heard. At the end of all of it the directory says so.
 
-    Where as many parts fail in a row as are fetched at once (a full disk), no further ones are begun.
+    Where as many parts fail in a row as are fetched at once, but FAILURES (a full disk), no more are begun.
     """
     began, last, failures = time.time(), 0.0, 0
     pause = EVERY[isinstance(parted.store, Local)]
     left, parted.heard = parted.left, time.monotonic()
-    each = _share(options, min(place.workers, len(left)))
-    for heard in place.fetch([_job(parted, number, engine, each) for number in left]) if left else ():
+    most = min(place.workers, len(left))
+    jobs = _jobs(parted, left, engine, _share(options, most))
+    shares = options.rate or options.concurrency  # of so many; more must not be at work
+    for heard in place.fetch(jobs, most if shares else 0) if left else ():
         if heard is not None:
             parted.hear(heard)
             failures = {"finished": 0, "failed": failures + 1}.get(heard.over, failures)
-            if failures >= place.workers:
+            if failures >= max(place.workers, FAILURES):
                 place.stop()
         if time.monotonic() - last > pause:
             last = time.monotonic()
@@ -187,18 +193,19 @@ def _share(options: Options, parts: int) -> Options:
     return shared(options, max(parts, 1), max(parts - 1, 0))
 
 
-def _job(parted: Parted, number: int, engine: str, options: Options) -> Job:
-    return {
-        "version": __version__,
-        "engine": engine,
-        "options": options_record(options),
-        "columns": parted.manifest.columns,
-        "forms": [],
-        "directory": parted.store.url,
-        "suffix": parted.manifest.suffix,
-        "part": number,
-        "rows": parted.manifest.rows[number],
-    }
+def _jobs(parted: Parted, left: list[int], engine: str, options: Options) -> Iterator[Job]:
+    """Each as it is asked for: of a long list there are many."""
+    manifest = parted.manifest
+    plain = job(engine, options, manifest.columns)
+    for number in left:
+        yield {
+            **plain,
+            "directory": parted.store.where,
+            "suffix": manifest.suffix,
+            "run": manifest.run,
+            "part": number,
+            "rows": manifest.rows[number],
+        }
 
 
 def _records(tally: dict[str, Any]) -> int:

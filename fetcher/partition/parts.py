@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fetcher.errors import LocalFault, UsageError
+from fetcher.logins import mask
 from fetcher.partition.spool import Spooled
 from fetcher.partition.store import LOCK, SCRATCH, Local, Store
 from fetcher.tables import MANIFEST as MANIFEST
@@ -39,6 +42,7 @@ class Manifest:
     rows: list[int] = field(default_factory=list)  # of each part
     hosts: list[str] = field(default_factory=list)  # of each part the only host, where it is a large one
     version: int = FORMAT
+    run: str = field(default_factory=lambda: uuid.uuid4().hex)  # of the parts: another list, another name
 
 
 def spooled(number: int) -> str:
@@ -54,7 +58,7 @@ def suffix_of(where: str) -> str:
         return SUFFIXES[0]
     if f".{suffix.lower()}" not in SUFFIXES:
         raise UsageError(
-            f"{where}: parts are Parquet or JSON Lines: name it out/, out.parquet/ or out.jsonl/"
+            f"{mask(where)}: parts are Parquet or JSON Lines: name it out/, out.parquet/ or out.jsonl/"
         )
     return f".{suffix.lower()}"
 
@@ -97,9 +101,14 @@ def opened(store: Store, *, resume: bool, overwrite: bool) -> Manifest | None:
 
 def cleared(store: Store) -> None:
     """Take out what an earlier run has left; nothing that is not ours, by its name."""
-    names = {name for name in store.names() if _is_ours(name)} - {LOCK, SCRATCH}
-    for name in sorted(names, key=lambda name: name != MANIFEST):  # that first: without it there are no parts
+    for name in sorted(_ours(store), key=lambda name: name != MANIFEST):  # without it there are no parts
         store.remove(name)
+    if left := sorted(_ours(store)):  # it would be taken for one of the new list
+        raise LocalFault(f"{store.url}/{left[0]} cannot be removed: remove it, or choose another directory")
+
+
+def _ours(store: Store) -> set[str]:
+    return {name for name in store.names() if _is_ours(name)} - {LOCK, SCRATCH}
 
 
 def _is_ours(name: str) -> bool:
@@ -113,6 +122,16 @@ def begun(store: Store, manifest: Manifest, made: list[Spooled]) -> None:
         manifest.rows.append(one.rows)
         manifest.hosts.append(one.host)
     store.write(MANIFEST, json.dumps(asdict(manifest)).encode())
+
+
+def bound(store: Store, run: str) -> None:
+    """Raise LocalFault where the directory is not to be seen, or is of another list by now."""
+    data = store.read(MANIFEST)
+    if data is None:
+        cure = "-o needs a directory that all workers share, or a URL as s3://bucket/out/"
+        raise LocalFault(f"{store.url} is not to be seen on {platform.node()}: {cure}")
+    if json.loads(data).get("run") != run:
+        raise LocalFault(f"{store.url} was begun anew meanwhile: nothing of this run is kept there")
 
 
 def finished(store: Store, manifest: Manifest) -> dict[int, dict[str, Any]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fetcher.errors import LocalFault
+from fetcher.logins import mask
 from fetcher.partition.store import SCRATCH
 
 
@@ -17,7 +18,7 @@ class Remote:
     """A Store (`store`): uploaded under another name, then renamed."""
 
     def __init__(self, url: str, system: Any, path: str) -> None:
-        self.url = url
+        self.where, self.url = url, mask(url)
         self._system, self._path = system, path.rstrip("/")
 
     def read(self, name: str) -> bytes | None:
@@ -32,6 +33,14 @@ class Remote:
     def write(self, name: str, data: bytes) -> None:
         """Make or replace a file."""
         self._appear(name, lambda path: self._system.pipe_file(path, data))
+
+    def has(self, name: str) -> bool:
+        """Whether the file is there."""
+        try:
+            self._system.invalidate_cache()
+            return bool(self._system.exists(f"{self._path}/{name}"))
+        except Exception as error:
+            raise self._fault(name, error) from error
 
     def names(self, folder: str = "") -> set[str]:
         """What lies there."""

@@ -31,8 +31,8 @@ def check(workers: int, options: Options | None = None) -> None:
         raise UsageError(f"{what}: each process asks at least one at a time: give -c {workers} or more")
 
 
-def job(engine: str, options: Options, shown: Sequence[str], forms: Sequence[Form]) -> Job:
-    """That of a process which is sent its rows."""
+def job(engine: str, options: Options, shown: Sequence[str], forms: Sequence[Form] = ()) -> Job:
+    """That of a process which is sent its rows; one of a part has more to say."""
     return {
         "version": __version__,
         "engine": engine,
@@ -41,6 +41,7 @@ def job(engine: str, options: Options, shown: Sequence[str], forms: Sequence[For
         "forms": [list(form) for form in forms],
         "directory": "",
         "suffix": "",
+        "run": "",
         "part": 0,
         "rows": 0,
     }

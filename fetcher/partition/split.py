@@ -22,11 +22,10 @@ from fetcher.partition.shares import check as check
 from fetcher.partition.shares import job
 from fetcher.partition.shares import shared as shared
 from fetcher.partition.told import WHOLE, Told, results
-from fetcher.partition.worker import Heard, Word, Worker
+from fetcher.partition.worker import HANGS, Heard, Word, Worker
 from fetcher.tally import Tally
 
 DEALT: Final = 2000  # rows dealt before what has come back is looked at again
-HANGS: Final = 6.0  # seconds of silence, after a stop, from one that will not end by itself
 POLL: Final = 0.02  # seconds between two looks at an input that has nothing yet
 
 
@@ -59,8 +58,7 @@ class Split:
         self._ready = [output for output in outputs or () if output.form.apart]
         self._others = [output for output in outputs or () if not output.form.apart]
         shown = (*COLUMNS, *MORE) if outputs is None else columns(options)
-        forms = [output.form for output in self._ready]
-        forms += [WHOLE] if self._others or not forms else []
+        forms = [output.form for output in self._ready] + [WHOLE] * bool(self._others or not self._ready)
         self._jobs = [job(engine, shared(options, workers, n), shown, forms) for n in range(workers)]
         self._workers: list[Worker] = []
         self._hosts = Hosts(workers)
@@ -96,6 +94,8 @@ class Split:
     def stop(self, patience: float = 0.0) -> None:
         """Ask nothing new; what is in flight may take `patience` seconds more."""
         self.stopping, self._patience = True, patience  # told by `results`: this may be a signal's handler
+        for worker in self._workers:
+            worker.expect(patience + HANGS)  # which may be waiting for one that takes nothing
 
     def results(self, timeout: float | None = None) -> list[Result] | None:
         """What has come since, if there are no outputs; None once all has come. Raises as `Run.results`."""

@@ -8,6 +8,7 @@ the order of the list.
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -49,9 +50,14 @@ class Bucket:
     def flush(self) -> None:
         """Write what is in memory."""
         if self.lines:
-            with self.path.open("ab") as file:
+            with open(self.path, "ab", opener=_private) as file:
                 file.write(b"".join(self.lines))
             self.lines.clear()
+
+
+def _private(path: str, flags: int) -> int:
+    """Of the owner alone: a row has the logins of its URL, which no output has."""
+    return os.open(path, flags, 0o600)
 
 
 @dataclass(slots=True)
@@ -183,6 +189,7 @@ def _one(some: list[Bucket]) -> Spooled:
         bucket.path.unlink()
     lines.sort(key=lambda data: int(data[1 : data.index(b",")]))
     path = some[0].path
-    path.write_bytes(b"".join(lines))
+    with open(path, "wb", opener=_private) as file:
+        file.write(b"".join(lines))
     some.clear()
     return Spooled(path, len(lines))

@@ -14,7 +14,7 @@ from fetcher.errors import LocalFault, UsageError
 from fetcher.outputs import lock
 from fetcher.tables import file_system, is_url
 
-SCRATCH: Final = "_tmp"  # what is not finished
+SCRATCH: Final = "_fetching"  # what is not finished
 LOCK: Final = "_lock"  # of the run that is under way
 FILE: Final = "file://"
 
@@ -22,13 +22,17 @@ FILE: Final = "file://"
 class Store(Protocol):
     """Names are relative, with `/`. Whatever fails raises LocalFault."""
 
-    url: str
+    where: str  # as `at` takes it
+    url: str  # the same for people, a login in it masked
 
     def read(self, name: str) -> bytes | None:
         """The content of a file; None if there is none."""
 
     def write(self, name: str, data: bytes) -> None:
         """Make or replace a file."""
+
+    def has(self, name: str) -> bool:
+        """Whether the file is there."""
 
     def names(self, folder: str = "") -> set[str]:
         """What lies there."""
@@ -61,7 +65,7 @@ def taken(store: Store) -> Iterator[None]:
     if not isinstance(store, Local):
         yield
         return
-    path = Path(store.url) / LOCK
+    path = Path(store.where) / LOCK
     new = not path.parent.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +93,7 @@ class Local:
     """A directory of this machine, or one that several machines share."""
 
     def __init__(self, where: str) -> None:
-        self.url = str(Path(where).absolute())
+        self.url = self.where = str(Path(where).absolute())
         self._root = Path(self.url)
 
     def read(self, name: str) -> bytes | None:
@@ -111,6 +115,10 @@ class Local:
             raise _fault(path, error) from error
         finally:
             shutil.rmtree(path.parent, ignore_errors=True)
+
+    def has(self, name: str) -> bool:
+        """Whether the file is there."""
+        return (self._root / name).exists()
 
     def names(self, folder: str = "") -> set[str]:
         """What lies there."""

@@ -15,6 +15,7 @@ from fetcher.partition.told import Told, read
 SAID: Final = 4  # exit code of a LocalFault
 AHEAD: Final = 20_000  # rows that one has and has not answered: what `feeds.limits` looks ahead
 DEATHS: Final = 3  # that are borne, until so many rows (AHEAD) were answered without another
+HANGS: Final = 6.0  # seconds of silence, after a stop, from one that will not end by itself
 SILENT: Final[dict[str, Any]] = {
     "looped": 0.0,
     "limit": "",
@@ -36,6 +37,7 @@ class Worker:
         self._rows: dict[int, bytes] = {}  # sent, and not answered
         self._unsent: list[bytes] = []
         self._dealt = False
+        self._sending = False
         self._deaths = 0
         self._answered = 0  # since the last of them
         self._begin()
@@ -56,10 +58,23 @@ class Worker:
         self._unsent.append(line)
 
     def send(self) -> None:
-        """Send what was given."""
+        """Send what was given; waits until it has taken that."""
         if self._unsent:
+            self._sending = True
             self._child.send(b"".join(self._unsent))
+            self._sending = False
             self._unsent.clear()
+
+    def expect(self, seconds: float) -> None:
+        """If it has not taken by then what is being sent, it never will (it was halted, say): end it."""
+
+        def look() -> None:
+            if self._sending:
+                self._child.process.kill()
+
+        timer = threading.Timer(seconds, look)
+        timer.daemon = True
+        timer.start()
 
     def tell(self, order: dict[str, Any]) -> None:
         """Say something else to it."""

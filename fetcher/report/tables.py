@@ -57,7 +57,9 @@ def _part(record: Row, key: str, rows: int) -> tuple[int, str]:
         far = "; copies that are far apart in the run may be missing" * dropped
         return total, f"the heaviest {count(rows)} of {count(total)}{far}"
     which = "heaviest" if key == "by_directory" else "first"
-    return total, f"the {which} {count(rows)} of {'more than ' * dropped}{count(total)}"
+    if dropped:
+        return total, f"the {which} {count(rows)} of more than {count(total)}, where a sum may be too low"
+    return total, f"the {which} {count(rows)} of {count(total)}"
 
 
 def _given(record: Row, key: str) -> Iterable[Row]:

@@ -13,7 +13,8 @@ nothing running.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple, Protocol, cast
 
@@ -25,6 +26,8 @@ from fetcher.partition.told import read
 from fetcher.tally import Tally
 
 TRIES: Final = 3  # that a part may take where its process dies
+LOOK: Final = 0.5  # seconds between two questions whether the process of a part is still wanted
+LEAVE: Final = 6.0  # seconds that it has to stop: one that hangs, or was halted, is ended
 
 
 class Heard(NamedTuple):
@@ -34,7 +37,7 @@ class Heard(NamedTuple):
     worker: str
     tally: dict[str, Any] | None = None  # what it has come to so far
     over: str = ""  # "finished", "stopped" or "failed"
-    why: str = ""  # it failed
+    why: str = ""  # it failed, without the number of the part
 
 
 class Died(Exception):
@@ -46,8 +49,8 @@ class Place(Protocol):
 
     workers: int  # parts that are fetched at once
 
-    def fetch(self, jobs: Sequence[Job]) -> Iterator[Heard | None]:
-        """What is heard of them; each is a Job of its part."""
+    def fetch(self, jobs: Iterable[Job], most: int = 0) -> Iterator[Heard | None]:
+        """What is heard of them, each a Job of its part. `most`: no more at once, also where place grows."""
 
     def stop(self) -> None:
         """Begin nothing new, and give up what is under way. It may be called by a signal's handler."""
@@ -70,28 +73,39 @@ def pick(name: str) -> Module:
 def fetched(job: Job, told: Callable[[dict[str, Any]], None], stopped: Callable[[], bool]) -> str:
     """Run the process of a part to its end: "finished" or "stopped". Raises Died, LocalFault and UsageError.
 
-    `told` hears every second or so what the part has come to; then `stopped` is asked.
+    `told` hears every second or so what the part has come to; `stopped` is asked meanwhile, by a thread.
     """
-    child, tally, over = Child(MODULE), Tally(), ""
+    child, tally, over, left = Child(MODULE), Tally(), "", threading.Event()
+    watch = threading.Thread(target=_watch, args=(child, stopped, left), daemon=True)
     try:
         child.tell(dict(job))
-        said = False
+        watch.start()
         while (one := read(child.stdout)) is not None:
             tally.merge(one.tally | {"hosts": {}})
             told(tally.record())
             if one.note is not None and one.note["over"]:
                 over = "finished" if one.note["finished"] else "stopped"
-            if not said and stopped():
-                said = True
-                child.tell({"stop": 0.0})
-        failure = child.failure(f"part {job['part']}")
+        failure = child.failure()
         if failure is not None and child.process.returncode > 0:
             raise failure
+        if not over and stopped():
+            over = "stopped"
         if not over:
             raise Died(ended(child.process.returncode))
     finally:
+        left.set()
         child.close()
     return over
+
+
+def _watch(child: Child, stopped: Callable[[], bool], left: threading.Event) -> None:
+    """Tell the process that it is not wanted any more; if it does not hear that, end it."""
+    while not left.wait(LOOK):
+        if stopped():
+            child.tell({"stop": 0.0})
+            if not left.wait(LEAVE):
+                child.process.kill()
+            return
 
 
 def tried(job: Job, told: Callable[[dict[str, Any]], None], stopped: Callable[[], bool]) -> str:
@@ -104,4 +118,4 @@ def tried(job: Job, told: Callable[[dict[str, Any]], None], stopped: Callable[[]
             return fetched(job, told, stopped)
         except Died as died:
             why = str(died)
-    raise LocalFault(f"part {job['part']} failed: its process died {TRIES} times ({why})")
+    raise LocalFault(f"its process died {TRIES} times ({why})")

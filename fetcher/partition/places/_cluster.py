@@ -13,6 +13,7 @@ from distributed import Client, Security, connect
 
 from fetcher import __version__
 from fetcher.errors import FetchError, LocalFault, UsageError
+from fetcher.logins import mask
 from fetcher.partition.parts import MANIFEST
 from fetcher.partition.store import at
 from fetcher.urls import is_loopback
@@ -119,7 +120,7 @@ def check_directory(client: Client, directory: str) -> None:
         if found is not True:
             why = first(found) if isinstance(found, FetchError) else f"worker {worker} does not see it"
             cure = "give a directory that all workers share, or a URL as s3://bucket/out/"
-            raise LocalFault(f"{directory}: {why}: -o: {cure}; then run again")
+            raise LocalFault(f"{mask(directory)}: {why}: -o: {cure}; then run again")
 
 
 def sees(directory: str) -> bool:

@@ -9,7 +9,7 @@ import signal
 import time
 import uuid
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
 from typing import Any, Final
@@ -106,13 +106,14 @@ class Dask:
         self._stops = 0
         client.subscribe_topic(self._run, self._event)
 
-    def fetch(self, jobs: Sequence[Job]) -> Iterator[Heard | None]:
+    def fetch(self, jobs: Iterable[Job], most: int = 0) -> Iterator[Heard | None]:
         """What is heard of them. Raises LocalFault where the directory is not seen, or the scheduler goes."""
-        check_directory(self._client, jobs[0]["directory"])
         more = enumerate(jobs)
-        ahead = max(AHEAD, 4 * self.workers)
+        ahead = most or max(AHEAD, 4 * self.workers)
         while not self._stops:
             while len(self._futures) < ahead and (one := next(more, None)) is not None:
+                if one[0] == 0:
+                    check_directory(self._client, one[1]["directory"])
                 self._begin(*one)
             if not self._futures:
                 return
@@ -177,7 +178,7 @@ def _over(future: Future[None], part: int, worker: str) -> Heard:
     why = first(error)
     if isinstance(error, distributed.KilledWorker):
         last = error.last_worker.address
-        why = f"part {part} failed: its workers died, one after the other (the last: {last})"
+        why = f"its workers died, one after the other (the last: {last})"
     return Heard(part, worker, None, "failed", why)
 
 

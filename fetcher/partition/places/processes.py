@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
@@ -15,7 +15,6 @@ from fetcher.partition.places import Heard, tried
 from fetcher.tally import Tally
 
 GLANCE: Final = 0.1  # seconds between two looks whether somebody wants something else
-MOST: Final = 64
 
 
 @contextmanager
@@ -39,16 +38,16 @@ class Processes:
         self._stopped = False
         self._heard: queue.SimpleQueue[Heard | None] = queue.SimpleQueue()
 
-    def fetch(self, jobs: Sequence[Job]) -> Iterator[Heard | None]:
+    def fetch(self, jobs: Iterable[Job], most: int = 0) -> Iterator[Heard | None]:
         """What is heard of them."""
         left = iter(jobs)
         lock = threading.Lock()
-        for number in range(min(self.workers, len(jobs))):
+        running = min(self.workers, most or self.workers)
+        for number in range(running):
             name = f"worker {number + 1}"
             thread = threading.Thread(target=self._work, args=(left, lock, name), daemon=True)
             self.threads.append(thread)
             thread.start()
-        running = min(self.workers, len(jobs))
         while running:
             try:
                 heard = self._heard.get(timeout=GLANCE)
