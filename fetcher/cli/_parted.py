@@ -143,13 +143,16 @@ def _say_begun(made: Parted, where: str, values: dict[str, Any]) -> None:
     parts = f"{count:,} part{'s' * (count != 1)}"
     before = f", {len(made.before):,} of them finished before" if made.before else ""
     _streams.say(f"fetch: {rows:,} row{'s' * (rows != 1)} sorted by host into {parts} of {where}{before}")
-    for number, host in enumerate(made.manifest.hosts):
-        if host and number in made.left:
-            rows = made.manifest.rows[number]
-            _streams.say(
-                f"fetch: part {number} is {host} alone ({rows:,} rows): one worker asks it, "
-                "and begins it anew if it is cut off"
-            )
+    alone = Counter(host for host in made.manifest.hosts if host)
+    for host, several in alone.most_common(TOLD):
+        of = (
+            "a part of its own"
+            if several == 1
+            else f"{several:,} parts, which are fetched one after the other"
+        )
+        _streams.say(f"fetch: {host} has {of}: a host is asked by one worker at a time")
+    if len(alone) > TOLD:
+        _streams.say(f"fetch: and so have {len(alone) - TOLD:,} more hosts")
 
 
 def _facts(made: Parted, interrupted: bool) -> Facts:

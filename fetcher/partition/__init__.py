@@ -21,9 +21,8 @@ The contract of a directory of parts, in the order in which its files come:
 Each appears at once and whole. A part that has its file is never fetched again; one that has not is fetched
 again whole, whoever fetched it before: so nothing is lost or there twice. A process of a part that has
 outlived its run puts nothing into a directory that was begun anew: the manifest says whose it is. A part is
-about `spool.PART` rows, twice that at the most; but a host with more is one part of any size, for one process
-must ask it, and what is cut off there begins anew. Readers of tables (DuckDB, Spark, pyarrow) pass over names
-that begin with `_`.
+about `spool.PART` rows, twice that at the most; a host with more has parts of its own, of which no two are
+fetched at once (`turns`). Readers of tables (DuckDB, Spark, pyarrow) pass over names that begin with `_`.
 
 The contract of a place: `places/NAME.py` offers
 

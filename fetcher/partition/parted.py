@@ -19,6 +19,7 @@ from fetcher.partition.places import Heard, Place
 from fetcher.partition.shares import job, shared
 from fetcher.partition.spool import digest_of, spool
 from fetcher.partition.store import SCRATCH, Local, Store
+from fetcher.partition.turns import Turns, lengths
 from fetcher.tally import Tally
 
 FAILURES: Final = 3  # one part may fail by itself
@@ -75,12 +76,13 @@ class Parted:
 
     @property
     def left(self) -> list[int]:
-        """Parts that are not finished, the largest first: so none is begun when all others have ended.
+        """Parts that are not finished, what takes longest first: so none is begun when all others have ended.
 
         Those that failed in the last run come last: they must not keep the others from being fetched.
         """
         left = [number for number in range(len(self.manifest.rows)) if number not in self.done]
-        return sorted(left, key=lambda number: (number in self.suspect, -self.manifest.rows[number]))
+        long = lengths(self.manifest.rows, self.manifest.hosts)
+        return sorted(left, key=lambda number: (number in self.suspect, -long[number]))
 
     def hear(self, heard: Heard) -> None:
         """Take in what was heard of a part."""
@@ -163,9 +165,12 @@ def fetch(parted: Parted, place: Place, engine: str, options: Options) -> Iterat
     most = min(place.workers, len(left))
     jobs = _jobs(parted, left, engine, _share(options, most))
     shares = options.rate or options.concurrency  # of so many; more must not be at work
-    for heard in place.fetch(jobs, most if shares else 0) if left else ():
+    turns = Turns(jobs, parted.manifest.hosts)
+    for heard in place.fetch(turns, most if shares else 0) if left else ():
         if heard is not None:
             parted.hear(heard)
+            if heard.over:
+                turns.over(heard.part)
             failures = {"finished": 0, "failed": failures + 1}.get(heard.over, failures)
             if failures >= max(place.workers, FAILURES):
                 place.stop()

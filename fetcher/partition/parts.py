@@ -40,7 +40,9 @@ class Manifest:
     digest: str  # of the list
     skipped: dict[str, int]  # its lines that get no record, by reason
     rows: list[int] = field(default_factory=list)  # of each part
-    hosts: list[str] = field(default_factory=list)  # of each part the only host, where it is a large one
+    hosts: list[str] = field(
+        default_factory=list
+    )  # of each part the only host, where that fills one at least
     version: int = FORMAT
     run: str = field(default_factory=lambda: uuid.uuid4().hex)  # of the parts: another list, another name
 

@@ -1,8 +1,8 @@
 """A list sorted by host into parts, in one pass and bounded memory: as a hash join that does not fit does.
 
 Rows go to one of some thousand buckets by their host. A bucket with too many rows is sorted once more by
-another hash; one that is of a single host stays, as a part of its own. Small neighbours become one part, in
-the order of the list.
+another hash; one that is of a single host becomes parts of their own, to be fetched in turn. Small neighbours
+become one part, in the order of the list.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Spooled:
 
     path: Path
     rows: int
-    host: str = ""  # the only one of a part that is larger than others
+    host: str = ""  # the only one, where it fills a part or more
 
 
 def spool(
@@ -168,7 +168,7 @@ def _joined(buckets: Iterable[Bucket], part: int) -> Iterator[Spooled]:
     rows = size = 0
     for bucket in buckets:
         if bucket.rows >= part:
-            yield Spooled(bucket.path, bucket.rows, "" if bucket.mixed else bucket.host)
+            yield from _cut(bucket, part)
             continue
         more = bucket.path.stat().st_size
         if some and (rows + bucket.rows > part or size + more > HELD):
@@ -178,6 +178,22 @@ def _joined(buckets: Iterable[Bucket], part: int) -> Iterator[Spooled]:
         rows, size = rows + bucket.rows, size + more
     if some:
         yield _one(some)
+
+
+def _cut(bucket: Bucket, part: int) -> Iterator[Spooled]:
+    """A large bucket as one part; that of a host alone as several, if it is so large."""
+    if bucket.mixed or bucket.rows <= part:
+        yield Spooled(bucket.path, bucket.rows, "" if bucket.mixed else bucket.host)
+        return
+    count = -(-bucket.rows // part)
+    with bucket.path.open("rb") as lines:
+        for number in range(count):
+            path = bucket.path.with_suffix(f".{number}")
+            some = list(itertools.islice(lines, -(-bucket.rows // count)))
+            with open(path, "wb", opener=_private) as file:
+                file.write(b"".join(some))
+            yield Spooled(path, len(some), bucket.host)
+    bucket.path.unlink()
 
 
 def _one(some: list[Bucket]) -> Spooled:

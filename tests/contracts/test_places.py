@@ -18,6 +18,7 @@ from fetcher.model import Options, columns
 from fetcher.partition import Job, parted, parts, store
 from fetcher.partition.parted import Parted
 from fetcher.partition.places import Heard, Place
+from fetcher.partition.turns import Turns
 from fetcher.pump import Ready
 from tests.ledgers import rows_of
 from tests.towns import Town, town
@@ -48,20 +49,20 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
         yield made
 
 
-def begun(out: Path, there: Town, path: str, rows: int = 90) -> tuple[Parted, list[Job]]:
+def begun(out: Path, there: Town, path: str, rows: int = 90, hosts: int = 12) -> tuple[Parted, list[Job]]:
     """A directory of some parts, none of them fetched, and their jobs."""
-    items = [("list", there.url(n, path.format(n=n))) for n in range(rows)]
+    items = [("list", there.url(n % hosts, path.format(n=n))) for n in range(rows)]
     options = Options(retries=0, concurrency=4)
     manifest = parts.Manifest(".jsonl", list(columns(options)), "", {})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fetcher.partition.spool.LEAST", 20)
+        patch.setattr("fetcher.partition.spool.LEAST", 20 if hosts > 1 else 4)
         listed = Rows(Ready(items), options)
         made = parted.begin(store.at(str(out)), listed, manifest, None, 2, lambda _: None)
     return made, list(parted._jobs(made, made.left, "asyncio", options))
 
 
 def heard(place: Place, jobs: list[Job]) -> list[Heard]:
-    return [one for one in place.fetch(jobs) if one is not None]
+    return [one for one in place.fetch(Turns(jobs)) if one is not None]
 
 
 def test_each_part_is_fetched_and_told(place: Place, there: Town, tmp_path: Path) -> None:
@@ -105,7 +106,7 @@ def test_a_stop_leaves_nothing_running(name: str, there: Town, tmp_path: Path, l
         pytest.skip(str(missing))
     _, jobs = begun(tmp_path, there, "slow/1/{n}")
     with module.place(2, "local" if name == "dask" else "") as made:
-        looks = made.fetch(jobs)
+        looks = made.fetch(Turns(jobs))
         ended = time.monotonic() + 20
         while not there.asked and time.monotonic() < ended:
             next(looks)
@@ -116,3 +117,20 @@ def test_a_stop_leaves_nothing_running(name: str, there: Town, tmp_path: Path, l
     time.sleep(0.5)
     assert sum(there.asked.values()) == asked
     assert not list(tmp_path.glob("part-*"))
+
+
+def test_parts_of_one_host_are_fetched_one_after_the_other(place: Place, there: Town, tmp_path: Path) -> None:
+    made, jobs = begun(tmp_path, there, "slow/0.3/{n}", rows=12, hosts=1)
+    assert len(jobs) > 2
+    assert len(set(made.manifest.hosts)) == 1
+    there.most.clear()
+    turns, now, most = Turns(jobs, made.manifest.hosts), set[int](), 0
+    for one in place.fetch(turns):
+        if one is not None and one.over:
+            now.discard(one.part)
+            turns.over(one.part)
+        elif one is not None:
+            now.add(one.part)
+            most = max(most, len(now))
+    assert most == 1
+    assert rows_of(tmp_path) == list(range(1, 13))

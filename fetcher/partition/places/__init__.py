@@ -5,7 +5,7 @@ The contract. `places/NAME.py` offers
     def place(workers: int, address: str) -> ContextManager[Place]
 
 `address` is the cluster's, `workers` how many parts at once where that is for us to say. `Place.fetch`
-begins the parts (largest first, as they are given) and yields what is heard of them: `Heard`, or None where
+takes parts from a `Turns` as it has place for them, and yields what is heard of them: `Heard`, or None where
 for a while there was nothing. It ends when each part was `finished`, `failed`, or was stopped. A process that
 dies is none of the part's fault: it is begun again, whole, at most `TRIES` times. Leaving the context leaves
 nothing running.
@@ -14,7 +14,7 @@ nothing running.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple, Protocol, cast
 
@@ -23,6 +23,7 @@ from fetcher.child import Child, ended
 from fetcher.errors import LocalFault
 from fetcher.partition import MODULE, Job
 from fetcher.partition.told import read
+from fetcher.partition.turns import Turns
 from fetcher.tally import Tally
 
 TRIES: Final = 3  # that a part may take where its process dies
@@ -49,8 +50,11 @@ class Place(Protocol):
 
     workers: int  # parts that are fetched at once
 
-    def fetch(self, jobs: Iterable[Job], most: int = 0) -> Iterator[Heard | None]:
-        """What is heard of them, each a Job of its part. `most`: no more at once, also where place grows."""
+    def fetch(self, turns: Turns, most: int = 0) -> Iterator[Heard | None]:
+        """What is heard of the parts that it takes; who asks tells `turns` which are over.
+
+        `most`: no more at once, also where place grows.
+        """
 
     def stop(self) -> None:
         """Begin nothing new, and give up what is under way. It may be called by a signal's handler."""

@@ -9,7 +9,7 @@ import signal
 import time
 import uuid
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
 from typing import Any, Final
@@ -28,6 +28,7 @@ from fetcher.partition.places._cluster import (
     check_peers,
     first,
 )
+from fetcher.partition.turns import Turns
 
 GLANCE: Final = 0.1  # seconds between two looks whether somebody wants something else
 CONNECT: Final = 5.0  # seconds that a scheduler may take to answer
@@ -106,16 +107,17 @@ class Dask:
         self._stops = 0
         client.subscribe_topic(self._run, self._event)
 
-    def fetch(self, jobs: Iterable[Job], most: int = 0) -> Iterator[Heard | None]:
+    def fetch(self, turns: Turns, most: int = 0) -> Iterator[Heard | None]:
         """What is heard of them. Raises LocalFault where the directory is not seen, or the scheduler goes."""
-        more = enumerate(jobs)
         ahead = most or max(AHEAD, 4 * self.workers)
+        count = 0
         while not self._stops:
-            while len(self._futures) < ahead and (one := next(more, None)) is not None:
-                if one[0] == 0:
-                    check_directory(self._client, one[1]["directory"])
-                self._begin(*one)
-            if not self._futures:
+            while len(self._futures) < ahead and (job := turns.next()) is not None:
+                if count == 0:
+                    check_directory(self._client, job["directory"])
+                self._begin(count, job)
+                count += 1
+            if turns.ended and not self._futures:
                 return
             yield self._next(GLANCE)
         self.close()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 
 from fetcher.errors import FetchError
-from fetcher.partition import Job
 from fetcher.partition.places import Heard, tried
+from fetcher.partition.turns import Turns
 from fetcher.tally import Tally
 
 GLANCE: Final = 0.1  # seconds between two looks whether somebody wants something else
@@ -38,14 +39,12 @@ class Processes:
         self._stopped = False
         self._heard: queue.SimpleQueue[Heard | None] = queue.SimpleQueue()
 
-    def fetch(self, jobs: Iterable[Job], most: int = 0) -> Iterator[Heard | None]:
+    def fetch(self, turns: Turns, most: int = 0) -> Iterator[Heard | None]:
         """What is heard of them."""
-        left = iter(jobs)
-        lock = threading.Lock()
         running = min(self.workers, most or self.workers)
         for number in range(running):
             name = f"worker {number + 1}"
-            thread = threading.Thread(target=self._work, args=(left, lock, name), daemon=True)
+            thread = threading.Thread(target=self._work, args=(turns, name), daemon=True)
             self.threads.append(thread)
             thread.start()
         while running:
@@ -66,13 +65,11 @@ class Processes:
     def _told(self, part: int, name: str, tally: dict[str, Any]) -> None:
         self._heard.put(Heard(part, name, tally))
 
-    def _work(self, left: Iterator[Job], lock: threading.Lock, name: str) -> None:
-        while True:
-            with lock:
-                job = None if self._stopped else next(left, None)
-            if job is None:
-                self._heard.put(None)
-                return
+    def _work(self, turns: Turns, name: str) -> None:
+        while not (self._stopped or turns.ended):
+            if (job := turns.next()) is None:
+                time.sleep(GLANCE)
+                continue
             part = job["part"]
             self._told(part, name, Tally().record())  # it has begun
             try:
@@ -82,3 +79,4 @@ class Processes:
                 self._heard.put(Heard(part, name, None, "failed", str(error)))
             except BaseException as error:  # noqa: BLE001 - told, so that nobody waits for ever
                 self._heard.put(Heard(part, name, None, "failed", f"{type(error).__name__}: {error}"))
+        self._heard.put(None)
