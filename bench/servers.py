@@ -84,7 +84,7 @@ def server(
 ) -> Iterator[Server | str]:
     """The server for a workload, or the reason why there is none.
 
-    `late`: it has the slow path too; `root`: it has these files, and no others.
+    `late`: it has the slow path too; `root`: it has these files, and no others; those with a `.gz` go packed.
     """
     binary = None if embedded else _binary()
     if binary is None or (late and _echo() is None):
@@ -149,7 +149,7 @@ http {{
   keepalive_requests 100000000; keepalive_timeout 600s;
   {secret} ssl_session_cache off; ssl_session_tickets off;
   server {{
-    listen {listen}; root {root};
+    listen {listen}; root {root}; {"gzip_static on;" if root != home / "root" else ""}
     allow 127.0.0.0/8; deny all;
     {f"location = /delay {{ echo_sleep {DELAY}; echo_exec /small.bin; }}" if late else ""}
   }}

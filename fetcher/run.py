@@ -29,7 +29,7 @@ SENTENCES = {
     "tail": "{share} was spent waiting for the last answers, with nothing left to start",
     "retry": "{share} was spent in pauses before asking again: --retries 0 asks once",
     "stop": "{share} was spent waiting for what was in flight when the run was stopped",
-    "input": "{share} was spent waiting for more input",
+    "input": "{share} was spent waiting for the input to be read",
 }
 LIMITS = {
     "per-host": "per-host limit of {host}: raise --per-host",

@@ -785,7 +785,9 @@ def test_a_host_that_is_a_part_of_its_own_is_told(place: Town, tmp_path: Path) -
         given.read_text() + "".join(f"http://127.0.0.1:{place.port}/bytes/{n}\n" for n in range(60))
     )
     ran = small(given, "-o", "out/", "-e", "asyncio", cwd=tmp_path)
-    said = "fetch: 127.0.0.1 has 3 parts, which are fetched one after the other: a host is asked by one worker"
+    said = (
+        "fetch: 127.0.0.1 has 3 parts, which are fetched one after the other: a host is asked by one worker"
+    )
     assert said in ran.stderr.decode()
     hosts: dict[str, set[str]] = defaultdict(set)
     for name in done(tmp_path / "out"):

@@ -302,7 +302,7 @@ def test_all_records_are_counted_and_lists_say_what_they_lack(monkeypatch: pytes
         assert "the first 5 of 40" in words  # hosts
         assert f"the heaviest 6 of {len(names)}" in words
         assert "more than 40" not in words
-    assert "the first 20 of 300" in page  # all URLs
+    assert "Of all URLs the first 20 of 300; the table by directory counts all." in page
     assert "1 kB to 2 kB: 300 files" in html(found), "the histogram is of all"
 
 
@@ -330,6 +330,8 @@ def test_of_too_many_names_the_heavy_ones_are_right_and_the_rest_is_told(
         assert "more than 200 hosts: 4,000 pages" in words
         assert "the first 100 of more than 200, where a sum may be too low" in words
         assert "copies that are far apart in the run may be missing" in words
+    assert "By host more than 200" in page
+    assert "directory counts all" not in page
 
 
 def test_memory_does_not_grow_with_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

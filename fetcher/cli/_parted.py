@@ -166,6 +166,7 @@ def _facts(made: Parted, interrupted: bool) -> Facts:
         skipped=Counter(made.manifest.skipped),
         left=made.rows - made.new.done - made.old.done,
         before=made.old.done,
+        dropped=made.dropped,
         failed_before=made.old.failed,
         again="the same with --resume, without --overwrite, asks the parts that are not finished",
         interrupted=interrupted,

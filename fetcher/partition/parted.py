@@ -37,6 +37,7 @@ class Parted:
     suspect: frozenset[int] = frozenset()  # parts that failed in an earlier run
     running: dict[int, tuple[str, dict[str, Any]]] = field(default_factory=dict)  # worker, tally
     failed: dict[int, str] = field(default_factory=dict)
+    dropped: int = 0  # answers of parts that were stopped or failed
     old: Tally = field(default_factory=Tally)  # what is in the parts of earlier runs
     new: Tally = field(default_factory=Tally)  # and in those that this one has finished
 
@@ -90,12 +91,13 @@ class Parted:
         if heard.tally is not None and number not in self.done:
             self.running[number] = heard.worker, heard.tally
         if heard.over:
-            self.running.pop(number, None)
+            _, tally = self.running.pop(number, ("", None))
+            self.dropped += _records(tally) if tally and heard.over != "finished" else 0
         if heard.over == "finished":
             self.done[number] = parts.told(self.store, number)
             self.new.merge(self.done[number])
         elif heard.over == "failed":
-            self.failed[number] = heard.why.removeprefix(f"part {number} failed: ")
+            self.failed[number] = heard.why
 
     def record(self, began: float) -> dict[str, Any]:
         """As JSON-able data, for who looks from elsewhere (`fetch status`)."""

@@ -79,11 +79,11 @@ def _page(record: dict[str, Any]) -> dict[str, Any]:
         verdict = f"{count(broken)} broken" if broken else "nothing broken"
     wire, origins = (record.get("bytes") or {}).get("wire"), _origins(record)
     hosts = len(origins) if record.get("start") else record.get("hosts", len(origins))
-    more = "more than " * ("by_host" in (record.get("dropped") or ()))
-    name = origins[0].partition("://")[2] if hosts == 1 and origins else more + _many(hosts, "host")
+    dropped = record.get("dropped") or ()
+    several = "more than " * ("by_host" in dropped) + _many(hosts, "host")
+    name = origins[0].partition("://")[2] if hosts == 1 and origins else several
     parts = [_many(record.get("pages"), "page"), _many(record.get("requests"), "request")]
     sentence = f"{name}: {', '.join(filter(None, parts))}, {size(wire)} transferred"
-    listed = tables(record)
     return {
         "origin": origins[0] if len(origins) == 1 and hosts == 1 else "",
         "title": f"{name}: {verdict}",
@@ -92,8 +92,9 @@ def _page(record: dict[str, Any]) -> dict[str, Any]:
         "sentence": f"{sentence}; {_many(broken, 'URL')} broken" if broken else sentence,
         "headline": _headline(record),
         "budgets": budgets,
-        "tables": listed,
-        "part": next((one.part for one in listed if one.key == "entries"), ""),
+        "tables": tables(record),
+        "cut": record.get("entries_cut") or 0,
+        "dropped": dropped,
         "facts": _facts(record),
     }
 
@@ -210,7 +211,7 @@ def _markdown(record: dict[str, Any]) -> Iterator[str]:
 def _table(one: Table) -> Iterator[str]:
     yield from (f"## {one.title}", "")
     if len(one.rows) > FIRST:
-        yield from (f"the first {FIRST} of {one.part or count(one.total)}", "")
+        yield from (f"the first {FIRST} of {one.part or one.total}", "")
     elif one.part:
         yield from (one.part, "")
     kinds = [column.kind for column in one.columns]

@@ -25,7 +25,7 @@ class Table:
     hint: str
     columns: list[Column]
     rows: list[list[Any]]
-    total: int  # rows that there are: a long list has only the first of them
+    total: str  # how many rows there are, of which a long list has only some
     part: str  # which of them it has; empty if all
     shown: int  # at first
     good: bool = False  # nothing in it is to be mended
@@ -47,19 +47,18 @@ def tables(record: Row) -> list[Table]:
     return found
 
 
-def _part(record: Row, key: str, rows: int) -> tuple[int, str]:
+def _part(record: Row, key: str, rows: int) -> tuple[str, str]:
     """How many rows there are, and in words which of them the table has."""
-    total = rows + (record.get(f"{key}_cut") or 0)
-    dropped = key in (record.get("dropped") or ())
-    if total == rows and not dropped:
+    cut, dropped = record.get(f"{key}_cut") or 0, key in (record.get("dropped") or ())
+    total = count(rows + cut)
+    if not cut and not dropped:
         return total, ""
     if key == "duplicates":
         far = "; copies that are far apart in the run may be missing" * dropped
-        return total, f"the heaviest {count(rows)} of {count(total)}{far}"
+        return total, f"the heaviest {count(rows)} of {total}{far}"
+    total = "more than " * dropped + total
     which = "heaviest" if key == "by_directory" else "first"
-    if dropped:
-        return total, f"the {which} {count(rows)} of more than {count(total)}, where a sum may be too low"
-    return total, f"the {which} {count(rows)} of {count(total)}"
+    return total, f"the {which} {count(rows)} of {total}{', where a sum may be too low' * dropped}"
 
 
 def _given(record: Row, key: str) -> Iterable[Row]:
