@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -598,9 +599,15 @@ def test_killed_while_the_list_is_sorted(place: Town, tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_a_signal_leaves_whole_parts(number: int, place: Town, tmp_path: Path) -> None:
     words, out = slowly(tmp_path, place), tmp_path / "out"
+    asked = place.asked.total()
     with started(*[word for word in words if word != "-q"], stderr=subprocess.PIPE) as child:
         assert child.stderr is not None
-        until(lambda: len(done(out)) > 0)
+
+        def more() -> int:
+            """Answers of parts that are not finished."""
+            return place.asked.total() - asked - sum(len(list(read(str(out / name)))) for name in done(out))
+
+        until(lambda: len(done(out)) > 0 and more() > 8)  # six are in flight
         child.send_signal(number)
         said = child.stderr.read().decode()
         assert child.wait(20) == 128 + number
@@ -612,6 +619,9 @@ def test_a_signal_leaves_whole_parts(number: int, place: Town, tmp_path: Path) -
         f"{len(before)} of {count} parts, {count - len(before)} left: the same with --resume goes on" in said
     )
     assert not list(out.glob("_fetching/*"))
+    dropped = re.search(r"(\d+) answers? w\w+ dropped, of parts that are not finished", said)
+    assert dropped is not None
+    assert 0 < int(dropped[1]) <= more()
     completes(words, before)
 
 
