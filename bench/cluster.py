@@ -126,9 +126,10 @@ def _run(port: int, name: str, listed: Path, out: str, *words: str, victim: int 
 
 
 def _kill(nanny: int, out: Path) -> None:
-    """Once some parts are there: a worker and its nanny, neither of which can say a word."""
+    """In the middle of its second part or so: a worker and its nanny, neither of which can say a word."""
     while len(list(out.glob("part-*"))) < 2:
         time.sleep(0.05)
+    time.sleep(1.5)
     for pid in (nanny, *_children(nanny)):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -390,6 +390,7 @@ def refused(url: str, folder: Path, *words: str, env: dict[str, str] | None = No
     [
         ("tcp://10.1.1.1:8786", "can run code on every worker"),
         ("ucx://127.0.0.1:8786", "give tcp://"),
+        ("", "give tcp://"),
         pytest.param("tcp://127.0.0.1:1", "no scheduler answers there", marks=pytest.mark.long),
         ("tls://127.0.0.1:1", "DASK_DISTRIBUTED__COMM__TLS__CA_FILE"),
     ],

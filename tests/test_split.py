@@ -103,7 +103,24 @@ def test_the_spelling_does_not_matter(spellings: str) -> None:
 
 
 NAMES = st.sampled_from(
-    ["a.b", "A.b", "127.1", "127.0.0.1", "b\u00fc", "xn--b-xga", "[::1]", "a.b.", "%61.b", "", "x..y"]
+    [
+        "a.b",
+        "A.b",
+        "127.1",
+        "127.0.0.1",
+        "b\u00fc",
+        "xn--b-xga",
+        "[::1]",
+        "a.b.",
+        "%61.b",
+        "",
+        "x..y",
+        "www.a.b",
+        "www.b",
+        "a.0x1",
+        "a.b-1",
+        "-.b",
+    ]
 )
 URLS = st.builds(
     "".join,

@@ -38,7 +38,7 @@ def is_parted(values: dict[str, Any]) -> bool:
     """Whether the run goes to a directory of parts, or should: a path with a / at its end, or a URL."""
     if any(map(_is_directory, values["output"])):
         return True
-    if values["cluster"]:
+    if values["cluster"] is not None:
         given = next(iter(values["output"]), "")
         cure = f"write -o {given}/, with a slash" if given and "." not in Path(given).name else "give -o DIR/"
         raise UsageError(f"--cluster writes parts: {cure} (or s3://...), which all its workers see")
@@ -57,10 +57,10 @@ def parted(values: dict[str, Any], options: Options, shown: tuple[str, ...], row
 
     began = time.monotonic()
     where = _checked(values, options)
-    options = anywhere(options) if values["cluster"] else options
+    options = options if values["cluster"] is None else anywhere(options)
     suffix = parts.suffix_of(where)
     _needed(suffix, where)
-    place_of = places.pick("dask" if values["cluster"] else "processes").place
+    place_of = places.pick("processes" if values["cluster"] is None else "dask").place
     there = store.at(where)
     held = {"resume": values["resume"], "overwrite": values["overwrite"]}
     parts.opened(there, **held)  # before anything is made there
@@ -70,7 +70,7 @@ def parted(values: dict[str, Any], options: Options, shown: tuple[str, ...], row
             old = parts.opened(there, **held)
             summary = [values["summary"]] if values["summary"] else []
             files = stack.enter_context(open_reports(summary, overwrite=values["overwrite"]))
-            place = stack.enter_context(place_of(values["workers"], values["cluster"]))
+            place = stack.enter_context(place_of(values["workers"], values["cluster"] or ""))
             signals = stack.enter_context(Heard(place.stop))
             view = stack.enter_context(view_of(values))
             manifest = parts.Manifest(suffix, list(shown), "", {})
@@ -110,7 +110,7 @@ def _checked(values: dict[str, Any], options: Options) -> str:
     if values["summary"] == "-":
         raise UsageError("--summary -: name a file; a summary for people goes to standard error anyway")
     check(values["workers"], options)
-    if values["workers"] > 1 and values["cluster"] not in ("", "local"):
+    if values["workers"] > 1 and values["cluster"] not in (None, "local"):
         raise UsageError("--workers: a cluster has the workers that were started for it: leave it out")
     engines.pick(values["engine"])
     engines.speaks(values["engine"], options.http)

@@ -42,7 +42,7 @@ _ROWS: Final[tuple[tuple[Any, ...], ...]] = (
     ("--rate", float, 0.0, "PER-S", "Requests started per second, in all.", _ENGINE),
     ("--host-rate", float, 0.0, "PER-S", "Requests started per second, per host.", _ENGINE),
     ("--workers", int, 1, "N", "Processes, which share the list, -c and --rate.", _ENGINE),
-    ("--cluster", str, "", "ADDRESS", "Fetch the parts of -o DIR/ on Dask: tcp://... or local.", _ENGINE),
+    ("--cluster", str, None, "ADDRESS", "Fetch the parts of -o DIR/ on Dask: tcp://... or local.", _ENGINE),
     ("--timeout", float, 30.0, "SECONDS", "One attempt, from lookup to last byte.", _LIMITS),
     ("--connect-timeout", float, 10.0, "SECONDS", "Lookup, TCP and TLS together.", _LIMITS),
     ("--deadline", float, 0.0, "SECONDS", "One URL, all attempts and waits; 0: none.", _LIMITS),

@@ -19,7 +19,8 @@ def line(row: Row) -> bytes:
     item = row.item
     what = quoted(item) if isinstance(item, str) else json.dumps(_record(item), default=str)
     # Not as ASCII: two lone surrogates would come back as one character, and be another URL.
-    return f"[{row.number},{quoted(row.source)},{what}]\n".encode("utf-8", "surrogatepass")
+    # Numbers of one width (JSON allows the blanks): so lines sort as bytes do, in the order of the list.
+    return f"[{row.number:12},{quoted(row.source)},{what}]\n".encode("utf-8", "surrogatepass")
 
 
 def piece(data: bytes) -> tuple[str, Numbered]:

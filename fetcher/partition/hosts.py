@@ -12,6 +12,8 @@ from fetcher.feeds.rows import text_of
 
 # Up to here, a plain URL says which host it is of, and the rest cannot change that.
 FRONT: Final = re.compile(r"https?://[A-Za-z0-9.:-]{1,260}(?=/|$)").match
+# Of these the name is that of the URL standard, but for capitals: no number at the end, nothing in Punycode.
+PLAIN: Final = re.compile(r"https?://((?:[a-z0-9-]+\.)+[a-z][a-z0-9-]*)\.?(?::\d+)?").fullmatch
 KEPT: Final = 100_000  # such beginnings whose place is remembered
 
 
@@ -33,15 +35,17 @@ class Hosts:
     def of(self, item: Any) -> tuple[str, int]:
         """Name and partition of an item of a list."""
         text = item if isinstance(item, str) else text_of(item)
+        known = self._known
+        end = text.find("/", 8)
+        found = known.get(text[:end] if end > 0 else text)  # a front that is known: the rest cannot change it
+        if found is not None:
+            return found
         front = FRONT(text)
         if front is None:
             return self._placed(text)
-        known = self._known
-        found = known.get(front[0])
-        if found is None:
-            if len(known) >= KEPT:
-                known.clear()
-            found = known[front[0]] = self._placed(front[0])
+        if len(known) >= KEPT:
+            known.clear()
+        found = known[front[0]] = self._placed(front[0])
         return found
 
     def _placed(self, text: str) -> tuple[str, int]:
@@ -52,6 +56,9 @@ class Hosts:
 
 
 def _name(text: str) -> str:
+    plain = PLAIN(text.lower())
+    if plain is not None and "xn--" not in plain[1]:
+        return plain[1].removeprefix("www.")
     try:
         href = urls.wire(text)
     except Fault:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from fetcher.errors import LocalFault, UsageError
 from fetcher.logins import mask
-from fetcher.partition.spool import Spooled
+from fetcher.partition.buckets import Spooled
 from fetcher.partition.store import LOCK, SCRATCH, Local, Store
 from fetcher.tables import MANIFEST as MANIFEST
 from fetcher.tables import part as part
@@ -28,7 +28,7 @@ FORMAT: Final = 1
 NAMES: Final = frozenset((MANIFEST, PROGRESS, SUCCESS, SPOOL, TOLD, SCRATCH, LOCK))
 PART: Final = re.compile(r"part-[0-9]{5,}(\.parquet|\.jsonl)").fullmatch
 ANEW: Final = "somebody took it out; --overwrite fetches all parts anew"
-AT_ONCE: Final = 32  # files that are read from a store far away
+AT_ONCE: Final = 32  # files of a store far away
 
 
 @dataclass(slots=True)
@@ -119,10 +119,10 @@ def _is_ours(name: str) -> bool:
 
 def begun(store: Store, manifest: Manifest, made: list[Spooled]) -> None:
     """Put the spooled parts into their places; then the manifest, which says that all are there."""
-    for number, one in enumerate(made):
-        store.put(one.path, spooled(number))
-        manifest.rows.append(one.rows)
-        manifest.hosts.append(one.host)
+    with _pool(store) as pool:
+        list(pool.map(lambda part: store.put(part[1].path, spooled(part[0])), enumerate(made)))
+    manifest.rows += [one.rows for one in made]
+    manifest.hosts += [one.host for one in made]
     store.write(MANIFEST, json.dumps(asdict(manifest)).encode())
 
 
@@ -140,8 +140,12 @@ def finished(store: Store, manifest: Manifest) -> dict[int, dict[str, Any]]:
     """What each finished part came to."""
     names = store.names()
     done = [number for number in range(len(manifest.rows)) if part(number, manifest.suffix) in names]
-    with ThreadPoolExecutor(1 if isinstance(store, Local) else AT_ONCE) as pool:
+    with _pool(store) as pool:
         return dict(zip(done, pool.map(partial(told, store), done), strict=True))
+
+
+def _pool(store: Store) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1 if isinstance(store, Local) else AT_ONCE)
 
 
 def check_spooled(store: Store, left: list[int]) -> None:

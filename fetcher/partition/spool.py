@@ -8,10 +8,8 @@ become one part, in the order of the list.
 from __future__ import annotations
 
 import itertools
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +17,7 @@ from typing import Any, Final
 from fetcher.errors import LocalFault
 from fetcher.feeds import Wait
 from fetcher.feeds.rows import Row, Rows, text_of
+from fetcher.partition.buckets import Bucket, Spooled, written
 from fetcher.partition.carried import line, piece
 from fetcher.partition.hosts import Hosts
 
@@ -30,45 +29,6 @@ HELD: Final = 32 << 20  # bytes in memory, before they are written
 DEEPEST: Final = 8  # times that a bucket is sorted anew
 
 
-@dataclass(slots=True)
-class Bucket:
-    """The rows of some hosts, in the order of the list."""
-
-    path: Path
-    rows: int = 0
-    host: str = ""  # the only one, if `mixed` is false
-    mixed: bool = False
-    lines: list[bytes] = field(default_factory=list)
-
-    def add(self, host: str, data: bytes) -> None:
-        """One more row."""
-        self.mixed |= self.rows > 0 and host != self.host
-        self.host = host
-        self.lines.append(data)
-        self.rows += 1
-
-    def flush(self) -> None:
-        """Write what is in memory."""
-        if self.lines:
-            with open(self.path, "ab", opener=_private) as file:
-                file.write(b"".join(self.lines))
-            self.lines.clear()
-
-
-def _private(path: str, flags: int) -> int:
-    """Of the owner alone: a row has the logins of its URL, which no output has."""
-    return os.open(path, flags, 0o600)
-
-
-@dataclass(slots=True)
-class Spooled:
-    """One part: its rows as a file."""
-
-    path: Path
-    rows: int
-    host: str = ""  # the only one, where it fills a part or more
-
-
 def spool(
     rows: Rows, folder: Path, workers: int, told: Callable[[int], None], part: int = PART
 ) -> tuple[list[Spooled], str]:
@@ -76,28 +36,46 @@ def spool(
 
     `told` hears how many rows have come, every now and then. Raises what the list raises, and LocalFault.
     """
-    digest = blake2b(digest_size=16)
+    digest = _Digest()
     try:
-        buckets = list(_sort(_carried(rows, told), folder, _noted(digest), part))
+        buckets = list(_sort(_carried(rows, told), folder, digest.add, part))
         each = sum(bucket.rows for bucket in buckets) // (EACH * workers)
         parts = list(_joined(buckets, min(part, max(each, LEAST))))
     except OSError as error:
         raise LocalFault(f"{folder}: {error.strerror}: free space there, and run again") from error
-    return parts, digest.hexdigest()
+    return parts, digest.hex()
 
 
 def digest_of(rows: Rows, told: Callable[[int], None]) -> str:
     """The digest of a list, as `spool` gives it. Raises what the list raises."""
-    digest = blake2b(digest_size=16)
-    note = _noted(digest)
+    digest = _Digest()
     for row, _ in _carried(rows, told):
-        note(row.item)
-    return digest.hexdigest()
+        digest.add(row.item)
+    return digest.hex()
 
 
-def _noted(digest: blake2b) -> Callable[[Any], object]:
-    """What stands in each row is noted, not the name of its input: `list`, `./list` and `-` are one list."""
-    return lambda item: digest.update(f"{text_of(item)}\n".encode("utf-8", "surrogatepass"))
+class _Digest:
+    """Of what stands in each row, not of the name of its input: `list`, `./list` and `-` are one list."""
+
+    def __init__(self) -> None:
+        self._hash = blake2b(digest_size=16)
+        self._texts: list[str] = []
+
+    def add(self, item: Any) -> None:
+        """One more."""
+        self._texts.append(text_of(item))
+        if len(self._texts) == 1024:
+            self._take()
+
+    def hex(self) -> str:
+        """So far."""
+        self._take()
+        return self._hash.hexdigest()
+
+    def _take(self) -> None:
+        self._texts.append("")
+        self._hash.update("\n".join(self._texts).encode("utf-8", "surrogatepass"))
+        self._texts.clear()
 
 
 def _carried(rows: Rows, told: Callable[[int], None]) -> Iterator[tuple[Row, bytes]]:
@@ -134,32 +112,35 @@ def _sort(
     folder.mkdir(parents=True)
     hosts = Hosts(count, level)
     buckets = [Bucket(folder / f"{number:05}") for number in range(count)]
-    held = 0
+    held, large = 0, False
     for row, data in rows:
         host, number = hosts.of(row.item)
-        buckets[number].add(host, data)
+        bucket = buckets[number]
+        bucket.lines.append(data)
+        if not bucket.mixed:
+            bucket.note(host)
         note(row.item)
         held += len(data) + 33  # of an object of bytes
         if held > HELD:
-            held = 0
+            held, large = 0, True
             for bucket in buckets:
                 bucket.flush()
-    for bucket in buckets:
-        bucket.flush()
+    if large or level:  # else all of a short list is in memory, and stays there
+        for bucket in buckets:
+            bucket.flush()
     for bucket in buckets:
         if bucket.rows > 2 * part and bucket.mixed and level < DEEPEST:
             below = bucket.path.with_suffix(f".{level}")
-            yield from _sort(_again(bucket.path), below, type, part, level + 1, -(-bucket.rows // part) + 1)
+            again = -(-bucket.rows // part) + 1
+            yield from _sort(_again(bucket), below, type, part, level + 1, again)
         elif bucket.rows:
             yield bucket
 
 
-def _again(path: Path) -> Iterator[tuple[Row, bytes]]:
-    with path.open("rb") as lines:
-        for data in lines:
-            source, item = piece(data)
-            yield Row(item.row, source, item.item), data
-    path.unlink()
+def _again(bucket: Bucket) -> Iterator[tuple[Row, bytes]]:
+    for data in bucket.taken():
+        source, item = piece(data)
+        yield Row(item.row, source, item.item), data
 
 
 def _joined(buckets: Iterable[Bucket], part: int) -> Iterator[Spooled]:
@@ -170,12 +151,11 @@ def _joined(buckets: Iterable[Bucket], part: int) -> Iterator[Spooled]:
         if bucket.rows >= part:
             yield from _cut(bucket, part)
             continue
-        more = bucket.path.stat().st_size
-        if some and (rows + bucket.rows > part or size + more > HELD):
+        if some and (rows + bucket.rows > part or size + bucket.size > HELD):
             yield _one(some)
             rows = size = 0
         some.append(bucket)
-        rows, size = rows + bucket.rows, size + more
+        rows, size = rows + bucket.rows, size + bucket.size
     if some:
         yield _one(some)
 
@@ -183,29 +163,22 @@ def _joined(buckets: Iterable[Bucket], part: int) -> Iterator[Spooled]:
 def _cut(bucket: Bucket, part: int) -> Iterator[Spooled]:
     """A large bucket as one part; that of a host alone as several, if it is so large."""
     if bucket.mixed or bucket.rows <= part:
-        yield Spooled(bucket.path, bucket.rows, "" if bucket.mixed else bucket.host)
+        bucket.flush()
+        yield Spooled(bucket.path, bucket.rows, "" if bucket.mixed else bucket.host or "")
         return
-    count = -(-bucket.rows // part)
-    with bucket.path.open("rb") as lines:
-        for number in range(count):
-            path = bucket.path.with_suffix(f".{number}")
-            some = list(itertools.islice(lines, -(-bucket.rows // count)))
-            with open(path, "wb", opener=_private) as file:
-                file.write(b"".join(some))
-            yield Spooled(path, len(some), bucket.host)
-    bucket.path.unlink()
+    each = -(-bucket.rows // -(-bucket.rows // part))
+    lines = bucket.taken()
+    for number in itertools.count():
+        some = list(itertools.islice(lines, each))
+        if not some:
+            return
+        yield written(bucket.path.with_suffix(f".{number}"), some, bucket.host or "")
 
 
 def _one(some: list[Bucket]) -> Spooled:
     """These as one part, in the order of the list: which may mix its hosts, and so be polite to each."""
-    lines = list[bytes]()
-    for bucket in some:
-        with bucket.path.open("rb") as file:
-            lines += file
-        bucket.path.unlink()
-    lines.sort(key=lambda data: int(data[1 : data.index(b",")]))
+    lines = [data for bucket in some for data in bucket.taken()]
+    lines.sort()  # see `carried.line`
     path = some[0].path
-    with open(path, "wb", opener=_private) as file:
-        file.write(b"".join(lines))
     some.clear()
-    return Spooled(path, len(lines))
+    return written(path, lines)

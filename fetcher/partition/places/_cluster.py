@@ -56,7 +56,7 @@ def check_answer(address: str, seconds: float) -> None:
         why = first(error) if isinstance(error, OSError) else "something else does"
         if isinstance(error, TimeoutError):
             why = f"nothing was said within {seconds:g} s"
-        cure = "start one with `dask scheduler --host 127.0.0.1`"
+        cure = "start one with `dask scheduler --host 127.0.0.1 --dashboard-address 127.0.0.1:0`"
         if address.startswith("tls:"):
             why = first(error)
             cure = "set DASK_DISTRIBUTED__COMM__TLS__CA_FILE and the others of docs/scale.md"
