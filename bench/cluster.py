@@ -177,11 +177,13 @@ def _worker(address: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def workers(urls: int, rounds: int, engine: str) -> int:
-    """--workers 1 and 2 in turn, as ratios; pages of 700 kB, packed to a tenth."""
+    """--workers 1 and 2 in turn; pages of 600 kB, packed to a tenth, on so many hosts that each has half."""
     prepare()
     with tempfile.TemporaryDirectory(prefix="fetch-bench-") as home:
-        words = [f"{random.Random(n).choice(['alpha', 'beta', 'gamma'])} {n % 977}" for n in range(70_000)]
-        page = "\n".join(words).encode()
+        words = random.Random(1).choices(["alpha", "beta", "gamma", "delta"], k=15_000)
+        page = "\n".join(
+            f'<tr><td class="n">{n}</td><td>{word}</td></tr>' for n, word in enumerate(words)
+        ).encode()
         Path(home, "page.html").write_bytes(page)
         Path(home, "page.html.gz").write_bytes(gzip.compress(page))
         with server(embedded=False, hosts=True, root=Path(home)) as site:
@@ -189,7 +191,7 @@ def workers(urls: int, rounds: int, engine: str) -> int:
                 print(site)
                 return 2
             listed = Path(home, "urls.txt")
-            listed.write_text(site.urls(urls, "/page.html", hosts=40))
+            listed.write_text(site.urls(urls, "/page.html", hosts=1000))
             walls: dict[int, list[float]] = {1: [], 2: []}
             for number in range(rounds + 1):  # the first warms up
                 for count in (1, 2) if number % 2 else (2, 1):
@@ -211,7 +213,7 @@ def main() -> int:
     """The exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.cluster", description=__doc__)
     parser.add_argument("what", choices=["parts", "workers", "serve"])
-    parser.add_argument("--urls", type=int, default=0, help="of `parts` 200,000, of `workers` 3,000")
+    parser.add_argument("--urls", type=int, default=0, help="of `parts` 200,000, of `workers` 10,000")
     parser.add_argument("--hosts", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--engine", default="asyncio")
@@ -220,7 +222,7 @@ def main() -> int:
         asyncio.run(Town().open())
     if given.what == "parts":
         return parts(given.urls or 200_000, given.hosts)
-    return workers(given.urls or 3000, given.rounds, given.engine)
+    return workers(given.urls or 10_000, given.rounds, given.engine)
 
 
 if __name__ == "__main__":
