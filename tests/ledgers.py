@@ -24,11 +24,11 @@ def clean() -> dict[str, str]:
 
 
 def fetch(
-    *words: object, cwd: Path | None = None, stdin: bytes | None = None
+    *words: object, cwd: Path | None = None, stdin: bytes | None = None, command: Sequence[str] = FETCH
 ) -> subprocess.CompletedProcess[bytes]:
     """Run the command to its end."""
     return subprocess.run(
-        [*FETCH, *map(str, words)],
+        [*command, *map(str, words)],
         input=stdin,
         stdin=subprocess.DEVNULL if stdin is None else None,
         capture_output=True,
@@ -39,10 +39,12 @@ def fetch(
     )
 
 
-def start(*words: object, cwd: Path | None = None, **streams: Any) -> subprocess.Popen[bytes]:
+def start(
+    *words: object, cwd: Path | None = None, command: Sequence[str] = FETCH, **streams: Any
+) -> subprocess.Popen[bytes]:
     """Start the command, its output to be dropped unless said otherwise."""
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, **streams}
-    return subprocess.Popen([*FETCH, *map(str, words)], cwd=cwd, env=clean(), **streams)
+    return subprocess.Popen([*command, *map(str, words)], cwd=cwd, env=clean(), **streams)
 
 
 def list_of(folder: Path, base: str, rows: int) -> Path:
@@ -94,3 +96,21 @@ def survive(words: Sequence[object], moments: int, pause: Callable[[], float], c
             assert code in (None, ended)
             return deaths
     return moments
+
+
+def processes(parent: int) -> list[int]:
+    """The processes of partitions that a run has begun."""
+    found = []
+    for task in Path(f"/proc/{parent}/task").glob("*/children"):
+        for child in task.read_text().split():
+            if b"fetcher.partition" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(int(child))
+    return sorted(found)
+
+
+def runs(process: int) -> bool:
+    """Whether it has not ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False

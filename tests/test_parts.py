@@ -8,13 +8,13 @@ import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +36,9 @@ from fetcher.partition.spool import _sort, digest_of, spool
 from fetcher.pump import Ready
 from fetcher.records import read
 from fetcher.sources import Bad, Skip
-from tests.ledgers import clean, fetch, rows_of, until
+from tests.ledgers import clean, fetch, processes, rows_of, runs, start, until
 from tests.test_cli import on_a_terminal
-from tests.towns import Town, town
+from tests.towns import Town, listed, town
 
 ROOT = Path(__file__).parents[1]
 # The command, with parts of a few rows: so that a short list has many.
@@ -50,44 +50,14 @@ SMALL = [
 QUICK = ("-q", "-e", "asyncio", "--retries", "0")
 
 
-def small(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
-    """Run it to its end."""
-    return subprocess.run(
-        [*SMALL, *map(str, words)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=120,
-        cwd=cwd,
-        env=clean(),
-        check=False,
-    )
-
-
-def started(*words: object, cwd: Path | None = None, **streams: Any) -> subprocess.Popen[bytes]:
-    """Start it, its output dropped unless said otherwise."""
-    streams = {
-        "stdin": subprocess.DEVNULL,
-        "stdout": subprocess.DEVNULL,
-        "stderr": subprocess.DEVNULL,
-        **streams,
-    }
-    return subprocess.Popen([*SMALL, *map(str, words)], cwd=cwd, env=clean(), **streams)
+small = partial(fetch, command=SMALL)
+started = partial(start, command=SMALL, stderr=subprocess.DEVNULL)
 
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Town]:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    with town(port) as there:
+    with town() as there:
         yield there
-
-
-def listed(folder: Path, place: Town, rows: int, path: str = "bytes/{n}") -> Path:
-    """A list of so many URLs, over twelve hosts in turn."""
-    made = folder / "urls.txt"
-    made.write_text("".join(f"{place.url(n, path.format(n=n))}\n" for n in range(1, rows + 1)))
-    return made
 
 
 def done(out: Path) -> list[str]:
@@ -102,23 +72,6 @@ def state(folder: Path) -> dict[str, Any]:
         for one in folder.rglob("*")
         if one.is_file()
     }
-
-
-def children(parent: int) -> list[int]:
-    """The processes of parts that a run has begun."""
-    found = []
-    for task in Path(f"/proc/{parent}/task").glob("*/children"):
-        for child in task.read_text().split():
-            if b"fetcher.partition" in Path(f"/proc/{child}/cmdline").read_bytes():
-                found.append(int(child))
-    return sorted(found)
-
-
-def runs(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 # The list in parts.
@@ -479,8 +432,8 @@ def parts_of(out: Path) -> dict[str, Any]:
 def test_the_driver_is_killed(place: Town, tmp_path: Path) -> None:
     words, out = slowly(tmp_path, place), tmp_path / "out"
     with started(*words) as child:
-        until(lambda: len(done(out)) > 1 and bool(children(child.pid)))
-        left = children(child.pid)
+        until(lambda: len(done(out)) > 1 and bool(processes(child.pid)))
+        left = processes(child.pid)
         child.kill()
     until(lambda: not any(map(runs, left)), 2)
     before = parts_of(out)
@@ -495,8 +448,8 @@ def test_the_driver_is_killed(place: Town, tmp_path: Path) -> None:
 def test_a_process_of_a_part_is_killed(place: Town, tmp_path: Path) -> None:
     words, out = slowly(tmp_path, place), tmp_path / "out"
     with started(*words) as child:
-        until(lambda: len(done(out)) > 0 and bool(children(child.pid)))
-        os.kill(children(child.pid)[0], signal.SIGKILL)
+        until(lambda: len(done(out)) > 0 and bool(processes(child.pid)))
+        os.kill(processes(child.pid)[0], signal.SIGKILL)
         assert child.wait(60) == 0
     assert rows_of(out) == list(range(1, 73))
     completes(words, parts_of(out))
@@ -505,7 +458,7 @@ def test_a_process_of_a_part_is_killed(place: Town, tmp_path: Path) -> None:
 def test_parts_that_fail_do_not_keep_others_from_being_fetched(place: Town, tmp_path: Path) -> None:
     words, out = slowly(tmp_path, place, 160, 0.02), tmp_path / "out"
     with started(*words) as child:
-        until(lambda: (out / "_manifest").exists() and bool(children(child.pid)))
+        until(lambda: (out / "_manifest").exists() and bool(processes(child.pid)))
         child.kill()
     whole = {one: one.read_bytes() for one in sorted((out / "_spool").iterdir())}
     assert len(whole) > 5
@@ -533,8 +486,8 @@ def test_parts_that_fail_do_not_keep_others_from_being_fetched(place: Town, tmp_
 def test_a_process_that_is_halted_does_not_hold_up_the_end(place: Town, tmp_path: Path) -> None:
     words, out = slowly(tmp_path, place), tmp_path / "out"
     with started(*words) as child:
-        until(lambda: len(done(out)) > 0 and bool(children(child.pid)))
-        left = children(child.pid)
+        until(lambda: len(done(out)) > 0 and bool(processes(child.pid)))
+        left = processes(child.pid)
         os.kill(left[0], signal.SIGSTOP)
         child.send_signal(signal.SIGINT)
         assert child.wait(20) == 130

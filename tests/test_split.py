@@ -8,7 +8,6 @@ import json
 import os
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -36,43 +35,16 @@ from fetcher.pump import Ready
 from fetcher.records import read
 from fetcher.sources import Bad
 from fetcher.tally import HOSTS, Tally
-from tests.ledgers import FETCH, clean, fetch, rows_of, start, until
-from tests.towns import Town, town
+from tests.ledgers import FETCH, clean, fetch, processes, rows_of, runs, start, until
+from tests.towns import Town, listed, town
 
 QUICK = ("-e", "asyncio", "--retries", "0")
 
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Town]:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    with town(port) as there:
+    with town() as there:
         yield there
-
-
-def listed(folder: Path, place: Town, rows: int, path: str = "bytes/{n}") -> Path:
-    """A list of so many URLs, over all hosts in turn."""
-    made = folder / "urls.txt"
-    made.write_text("".join(f"{place.url(n, path.format(n=n))}\n" for n in range(1, rows + 1)))
-    return made
-
-
-def processes(parent: int) -> list[int]:
-    """The processes that a run has its list shared by."""
-    found = []
-    for task in Path(f"/proc/{parent}/task").glob("*/children"):
-        for child in task.read_text().split():
-            if b"fetcher.partition" in Path(f"/proc/{child}/cmdline").read_bytes():
-                found.append(int(child))
-    return sorted(found)
-
-
-def runs(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 # Which process has a host.

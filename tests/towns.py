@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
 import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 WIDE = 12  # hosts
 
@@ -90,9 +92,19 @@ def response(body: bytes, *fields: str, status: str = "200 OK") -> bytes:
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 
+def listed(folder: Path, place: Town, rows: int, path: str = "bytes/{n}") -> Path:
+    """A list of so many URLs, over all hosts in turn."""
+    made = folder / "urls.txt"
+    made.write_text("".join(f"{place.url(n, path.format(n=n))}\n" for n in range(1, rows + 1)))
+    return made
+
+
 @contextmanager
-def town(port: int) -> Iterator[Town]:
+def town() -> Iterator[Town]:
     """Serve it, in a thread, until the context is left."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
     there, ready = Town(port), threading.Event()
     ends: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 

@@ -28,12 +28,7 @@ pytestmark = [pytest.mark.xdist_group("dask"), pytest.mark.timeout(120)]
 
 @pytest.fixture(scope="module")
 def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    import socket
-
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    with town(port) as made:
+    with town() as made:
         yield made
 
 
