@@ -27,7 +27,7 @@ from fetcher.partition.turns import Turns
 from fetcher.tally import Tally
 
 TRIES: Final = 3  # that a part may take where its process dies
-LOOK: Final = 0.5  # seconds between two questions whether the process of a part is still wanted
+LOOK: Final = 0.25  # seconds between two questions whether the process of a part is still wanted
 LEAVE: Final = 6.0  # seconds that it has to stop: one that hangs, or was halted, is ended
 
 
