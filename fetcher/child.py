@@ -9,8 +9,9 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import IO, Any, Final, NoReturn
 
 from fetcher import menu
@@ -22,7 +23,7 @@ LEAVE: Final = 3.0  # seconds that one may take to end, once its input has
 class Child:
     """`python -m MODULE`, running, or a command that is given word by word; `close` ends it."""
 
-    def __init__(self, module: str | Sequence[str]) -> None:
+    def __init__(self, module: str | Sequence[str], env: Mapping[str, str] = MappingProxyType({})) -> None:
         words = menu.command(module) if isinstance(module, str) else module
         try:
             self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
@@ -30,7 +31,11 @@ class Child:
             raise LocalFault(f"a temporary file cannot be made: {error.strerror}: set TMPDIR") from error
         try:
             self.process = subprocess.Popen(  # noqa: S603 - this interpreter, this package
-                words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
+                words,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env={**os.environ, **env},
             )
         except OSError as error:
             self._errors.close()

@@ -10,6 +10,11 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an exception says, or its name if it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
 class Kind(NamedTuple):
     """One way to fail: whose fault it is, whether it may pass by itself, and what it means."""
 

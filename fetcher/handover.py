@@ -36,8 +36,7 @@ def anywhere(options: Options) -> Options:
     def absolute(path: str) -> str:
         return str(Path(path).absolute()) if path else path
 
-    save, cacert, cert = map(absolute, (options.save, options.cacert, options.cert))
-    return replace(options, save=save, cacert=cacert, cert=cert)
+    return replace(options, cacert=absolute(options.cacert), cert=absolute(options.cert))
 
 
 def request_record(request: Request, options: Options) -> str | dict[str, Any]:

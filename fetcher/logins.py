@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
 from urllib.parse import unquote
 
 import ada_url
 
 from fetcher import urls
 from fetcher.errors import Fault
+
+STORE: Final = re.compile(r"(?i)\b((?!https?:)[a-z][a-z0-9+.-]*://)\S*@")
 
 
 def userinfo(text: str) -> str:
@@ -21,6 +25,11 @@ def userinfo(text: str) -> str:
     if not url.username and not url.password:
         return ""
     return ":".join(unquote(part, errors="surrogateescape") for part in (url.username, url.password))
+
+
+def masked(words: str) -> str:
+    """A message, logins of stores in it (`sftp://me:secret@host`) as ***; those of http URLs `mask` does."""
+    return STORE.sub(r"\1***@", words)
 
 
 def mask(text: str) -> str:

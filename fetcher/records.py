@@ -18,6 +18,7 @@ from itertools import chain
 from typing import Any, BinaryIO, Final
 
 from fetcher.errors import LocalFault, UsageError
+from fetcher.logins import mask
 from fetcher.menu import cure
 from fetcher.sinks.csv import unguarded
 from fetcher.sources import csv as _wide  # noqa: F401 - headers and redirects outgrow the 128 KiB of a cell
@@ -37,7 +38,7 @@ class Records(Iterator[Record]):
     """The records of one file, in its order."""
 
     def __init__(self, path: str, pieces: Iterator[Piece]) -> None:
-        self.path = path
+        self.path = mask(path)
         self._left, self._told = 0, list[str]()
         first = list(next(([piece] for piece in pieces), []))  # opens the file: it may be none of ours
         self._pieces = chain(first, pieces)

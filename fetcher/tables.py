@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, cast
 
-from fetcher.errors import UsageError
+from fetcher.errors import UsageError, first_line
 from fetcher.logins import mask
 from fetcher.menu import cure
 
@@ -86,7 +86,7 @@ def opened(path: str) -> AbstractContextManager[BinaryIO]:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from error
     except Exception as error:
-        raise OSError(errno.EIO, _first(error)) from error
+        raise OSError(errno.EIO, first_line(error)) from error
 
 
 def file_system(url: str) -> tuple[Any, str]:
@@ -98,7 +98,8 @@ def file_system(url: str) -> tuple[Any, str]:
     try:
         system, path = fsspec.url_to_fs(url)
     except Exception as error:  # its words: "Install s3fs to access S3"
-        raise UsageError(f"{mask(url)} cannot be used: {_first(error)}") from error
+        why = type(error).__name__ if "@" in url else first_line(error)  # which may have a piece of the login
+        raise UsageError(f"{mask(url)} cannot be used: {why}") from error
     return system, path
 
 
@@ -106,8 +107,9 @@ def _names(where: str) -> set[str]:
     if not is_url(where):
         return {one.name for one in Path(where).iterdir()}
     system, path = file_system(where)
-    return {name.rstrip("/").rpartition("/")[2] for name in system.ls(path, detail=False, refresh=True)}
-
-
-def _first(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+    try:
+        system.invalidate_cache()
+        found = system.ls(path, detail=False)
+    except Exception as error:
+        raise UsageError(f"{mask(where)} cannot be read: {first_line(error)}") from error
+    return {name.rstrip("/").rpartition("/")[2] for name in found}

@@ -82,3 +82,8 @@ class Tally:
             return []
         means = ((host, seconds / count) for host, (count, seconds) in self.hosts.items())
         return sorted(means, key=lambda pair: -pair[1])[:most]
+
+
+def done_of(record: dict[str, Any]) -> int:
+    """How many results a `Tally.record` has counted."""
+    return int(record["ok"] + record["failed"] + record["denied"])

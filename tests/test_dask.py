@@ -486,6 +486,17 @@ def test_a_worker_that_others_reach(bare: Cluster, tmp_path: Path) -> None:
         refused(bare.url, tmp_path, f"its worker listens on tcp://{address}:", "can run code")
 
 
+def test_a_worker_that_listens_everywhere_and_says_loopback(bare: Cluster, tmp_path: Path) -> None:
+    """`dask worker` without --host, at a scheduler on loopback."""
+    worker = Process("worker", bare.url, "--nthreads", 1, "--no-dashboard")
+    try:
+        assert worker.says("Start worker at:").startswith("tcp://127.0.0.1:")
+        worker.says("Registered to:")
+        refused(bare.url, tmp_path, "listens on tcp://0.0.0.0:", "start it with --host 127.0.0.1")
+    finally:
+        worker.end()
+
+
 @pytest.mark.long
 def test_a_scheduler_that_others_reach(tmp_path: Path) -> None:
     """`dask scheduler` without --host: reached by loopback here, and by everybody else as well."""

@@ -26,13 +26,15 @@ from fetcher.child import Child
 from fetcher.cli import main
 from fetcher.cli.status import look
 from fetcher.comparison.arms import installed
-from fetcher.errors import UsageError
+from fetcher.errors import LocalFault, UsageError
 from fetcher.feeds.rows import Rows
 from fetcher.ledger.proof import prove
 from fetcher.model import PARITY, Options, columns
 from fetcher.partition import MODULE, parted, parts, store
 from fetcher.partition.carried import piece
+from fetcher.partition.places import Heard
 from fetcher.partition.spool import _sort, digest_of, spool
+from fetcher.partition.turns import Turns
 from fetcher.pump import Ready
 from fetcher.records import read
 from fetcher.sources import Bad, Skip
@@ -103,7 +105,7 @@ def test_parts_are_the_list_by_host(
     hosts = random.Random(seed).choices([*HOSTS, "giant.test"], [1] * len(HOSTS) + [seed % 90], k=size)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("fetcher.partition.spool.LEAST", least)
-        patch.setattr(_sort, "__defaults__", (0, 8))
+        patch.setattr(_sort, "__defaults__", (0, 8))  # level and count
         items = [f"http://{host}/{n}" for n, host in enumerate(hosts)]
         folder = tmp_path_factory.mktemp("spool")
         found, digest = spooled(items, folder / "a", workers, part)
@@ -117,10 +119,29 @@ def test_parts_are_the_list_by_host(
     for number, (alone, rows) in enumerate(found):
         assert [row.row for row in rows] == sorted(row.row for row in rows)  # the order of the list
         there = {row.item.split("/")[2] for row in rows}
-        assert len(rows) <= (most if alone else 2 * part)
+        assert len(rows) <= (part if alone else 2 * part)
         assert alone == (there.pop() if len(there) == 1 and count[next(iter(there))] >= most else "")
         for row in rows:  # each host in one part, or in several that have no other
             assert alone or where.setdefault(row.item.split("/")[2], number) == number
+
+
+def test_a_list_that_is_sorted_can_be_stopped(tmp_path: Path) -> None:
+    """Also while it is sorted once more, joined, and put into its place: for a long list that takes long."""
+    rows = [("list", f"http://h{n % 100}.test/{n}") for n in range(3000)]
+    calls: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fetcher.partition.spool.BUCKETS", 2)
+        patch.setattr(_sort, "__defaults__", (0, 2))
+        made, _ = spool(Rows(Ready(rows), Options()), tmp_path / "a", 1, calls.append, 50)
+    assert calls.count(3000) == len(made)
+    assert len(calls) > len(made) + 1  # the second sort
+    there, before = store.at(str(tmp_path / "out")), len(calls)
+    parts.begun(there, parts.Manifest(".jsonl", [], "", {}), made, calls.append)
+    assert len(calls) == before + len(made)
+    manifest = parts.Manifest(".jsonl", [], "", {})
+    with pytest.raises(ZeroDivisionError):
+        parts.begun(there, manifest, made, lambda count: count // 0)
+    assert not manifest.rows
 
 
 def test_what_is_no_url_and_the_name_of_the_input(tmp_path: Path) -> None:
@@ -528,7 +549,52 @@ def test_what_cannot_be_taken_out_is_said(
     assert ended.value.code == 4
 
 
-def test_a_login_of_a_store_is_not_shown() -> None:
+def test_what_was_begun_anew_while_a_part_was_uploaded_is_left_alone(tmp_path: Path) -> None:
+    def begun_anew() -> None:
+        raise LocalFault("begun anew")
+
+    for where in ("memory://anew/out/", str(tmp_path / "out")):
+        there = store.at(where)
+        (tmp_path / "new").write_bytes(b"of the old list")
+        with pytest.raises(LocalFault, match="begun anew"):
+            there.put(tmp_path / "new", "part-00000.jsonl", begun_anew)
+        assert not there.has("part-00000.jsonl")
+        assert not there.names("_fetching")
+
+
+def test_a_share_of_what_is_for_the_whole_run_is_that_of_parts_at_once(tmp_path: Path) -> None:
+    class Wide:
+        workers, most, each = 40, -1, -1
+
+        def fetch(self, turns: Turns, most: int = 0) -> Iterator[Heard | None]:
+            job = turns.next()
+            assert job is not None
+            self.most, self.each = most, job["options"]["concurrency"]
+            yield from ()
+
+        def stop(self) -> None:
+            raise AssertionError
+
+    rows = [("list", f"http://h{n}.test/") for n in range(60)]
+    for width, most, each in ((0, 0, 0), (1, 1, 1), (10, 10, 1), (90, 40, 2)):
+        options, place = Options(concurrency=width), Wide()
+        manifest = parts.Manifest(".jsonl", list(columns(options)), "", {})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("fetcher.partition.spool.LEAST", 1)
+            there = store.at(str(tmp_path / str(width)))
+            made = parted.begin(there, Rows(Ready(rows), options), manifest, None, 40, lambda _: None)
+        assert list(parted.fetch(made, place, "asyncio", options)) == []
+        assert (place.most, place.each) == (most, each)
+
+
+def test_a_login_of_a_store_is_not_shown(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "urls.txt").write_text("")
+    for words in (["verify", f"{tmp_path}/urls.txt"], ["report"], ["retry"], ["status"]):
+        with pytest.raises(SystemExit):
+            main([*words, "memory://me:secret@none/out/"])
+        said = str(capsys.readouterr())
+        assert "memory://***@none/out" in said
+        assert "secret" not in said
     there = store.at("memory://me:secret@store/out/")
     assert there.where == "memory://me:secret@store/out/"
     assert there.url == "memory://***@store/out/"
@@ -621,6 +687,7 @@ def test_mistakes_change_nothing(
         ("urls.txt", "urls.txt", "-o", "out/", "--resume"): "out is of another list: resume with",
         ("urls.txt", "-o", "out/", "--resume", "--hash"): "other columns than this run (sha256): ",
         ("urls.txt", "-o", "out/", "--resume", "--overwrite"): "--resume keeps what -o DIR/ holds, ",
+        ("urls.txt", "-o", "b/", "--save", "c"): "--save does not go with -o DIR/: a part that",
         ("urls.txt", "-o", "out/", "--json"): "--json is for records on standard output; with -o DIR/",
         ("urls.txt", "-o", "out/", "--errors"): "--errors is for records on standard output; with -o DIR/",
         ("urls.txt", "-o", "x.jsonl", "-o", "b/"): "-o b/ is a directory of parts: it is the only output; ",
@@ -749,7 +816,8 @@ def test_a_host_that_is_a_part_of_its_own_is_told(place: Town, tmp_path: Path) -
     given.write_text(
         given.read_text() + "".join(f"http://127.0.0.1:{place.port}/bytes/{n}\n" for n in range(60))
     )
-    ran = small(given, "-o", "out/", "-e", "asyncio", cwd=tmp_path)
+    command = [*SMALL[:2], SMALL[2].replace("LEAST = 20", "LEAST, spool.PART = 20, 25")]
+    ran = fetch(given, "-o", "out/", "-e", "asyncio", cwd=tmp_path, command=command)
     said = (
         "fetch: 127.0.0.1 has 3 parts, which are fetched one after the other: a host is asked by one worker"
     )

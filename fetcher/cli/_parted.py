@@ -105,6 +105,10 @@ def _checked(values: dict[str, Any], options: Options) -> str:
     for name, flag in ALONE.items():
         if values[name]:
             raise UsageError(f"{flag} is for records on standard output; with -o DIR/ they are in its parts")
+    if values["save"]:
+        why = "a part that is fetched again would find its files there"
+        cure = "use --workers N with -o out.jsonl, or leave it out"
+        raise UsageError(f"--save does not go with -o DIR/: {why}: {cure}")
     if values["resume"] and values["overwrite"]:
         raise UsageError("--resume keeps what -o DIR/ holds, --overwrite replaces it: give one of them")
     if values["summary"] == "-":

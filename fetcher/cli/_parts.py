@@ -11,6 +11,7 @@ from fetcher.cli import _streams
 from fetcher.cli._heard import Heard
 from fetcher.cli._lines import Lines
 from fetcher.partition import SILENT
+from fetcher.tally import done_of
 
 if TYPE_CHECKING:
     from fetcher.partition.parted import Parted
@@ -41,7 +42,7 @@ def _lines(made: Parted, seconds: float, *, stopping: bool) -> list[str]:
     rows = made.manifest.rows
     found = []
     for number, (worker, record) in sorted(made.running.items(), key=lambda one: one[1][0]):
-        done = record["ok"] + record["failed"] + record["denied"]
+        done = done_of(record)
         bar = "=" * int(20 * done / max(rows[number], 1))
         found.append(f"{worker:<9} part {number:>5}  {done:>6,}/{rows[number]:,}  [{bar:<20}]")
     tally = made.tally()

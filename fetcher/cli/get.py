@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from fetcher import __version__
 from fetcher.cli import COMMANDS, completing
 from fetcher.cli import options as table
 from fetcher.cli._descriptors import unwritten
@@ -67,8 +68,6 @@ def _given(inputs: list[str]) -> list[str]:
 
 def _version(asked: bool) -> None:
     if asked:
-        from fetcher import __version__
-
         print(f"fetch {__version__}")
         raise typer.Exit
 
@@ -128,7 +127,6 @@ def versions() -> None:
     """What a report of a bug should say, on standard error; then nobody silences the libraries."""
     import logging
 
-    from fetcher import __version__
     from fetcher.cli.engines import command as listing
 
     logging.getLogger("fetcher").setLevel(logging.DEBUG)
@@ -138,9 +136,10 @@ def versions() -> None:
 
 
 def _say(what: object, code: int) -> int:
+    from fetcher.logins import masked
     from fetcher.report.page import visible
 
-    print(f"fetch: {visible(str(what))}", file=sys.stderr)  # a list or a file may have put anything into it
+    print(f"fetch: {visible(masked(str(what)))}", file=sys.stderr)  # a list may have put anything into it
     return code
 
 

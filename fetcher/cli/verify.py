@@ -14,6 +14,7 @@ from fetcher.cli import COMMANDS
 from fetcher.cli import options as table
 from fetcher.cli.get import guarded
 from fetcher.errors import FetchError, UsageError
+from fetcher.logins import mask
 
 if TYPE_CHECKING:
     from fetcher.ledger.proof import Proof, Ranges
@@ -70,7 +71,7 @@ def _verify(files: list[str], values: dict[str, Any]) -> int:
     if values["json"]:
         print(json.dumps(proof.record(), indent=1))
     else:
-        for line in lines(proof, " ".join(inputs), out):
+        for line in lines(proof, " ".join(map(mask, inputs)), mask(out)):
             print(line.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding))
     return int(not proof.complete)
 

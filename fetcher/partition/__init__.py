@@ -1,9 +1,10 @@
 """The same verbs past one process: a list in partitions by host, on processes of this machine or on Dask.
 
 All URLs of a host are in one partition. So what is counted per host (--per-host, --host-rate, robots.txt,
-Retry-After, connections) holds without any state shared between processes; but a redirect to another host is
-followed where it came up. Each partition is an ordinary run, in a process of its own (`__main__`), with the
-ordinary feeds and any engine. There are two ways to make them:
+Retry-After, connections) holds without any state shared between processes; but a redirect to another host
+is followed where it came up, and where a host has several parts each learns its robots.txt and Retry-After
+anew. Each partition is an ordinary run, in a process of its own (`__main__`), with the ordinary feeds and
+any engine. There are two ways to make them:
 
 - `split` (--workers): each row goes to one of N processes as it is read, by a hash of its host; what they
   have fetched comes back as ready-made lines of the outputs. Nothing is stored; an input may be endless.

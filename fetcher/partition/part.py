@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -43,9 +44,11 @@ def fetch_part(job: Job, said: IO[bytes]) -> None:
     scratch = store.scratch()
     try:
         if (record := _fetched(job, said, store, scratch / name)) is not None:
-            bound(store, job["run"])
+            still = partial(bound, store, job["run"])
+            still()
             store.write(f"{TOLD}/{number:05}", json.dumps(record).encode())
-            store.put(scratch / name, name)
+            store.put(scratch / name, name, still)
+            still()
             store.remove(spooled(number))
         note = {"over": True, "finished": record is not None}
         write(sys.stdout.buffer, Told(Tally().record(), [], [], note))

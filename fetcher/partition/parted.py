@@ -20,7 +20,7 @@ from fetcher.partition.shares import job, shared
 from fetcher.partition.spool import digest_of, spool
 from fetcher.partition.store import SCRATCH, Local, Store
 from fetcher.partition.turns import Turns, lengths
-from fetcher.tally import Tally
+from fetcher.tally import Tally, done_of
 
 FAILURES: Final = 3  # one part may fail by itself
 EVERY: Final = {True: 1.0, False: 10.0}  # seconds between two words in `_progress`; of a store far away
@@ -89,10 +89,13 @@ class Parted:
         """Take in what was heard of a part."""
         number, self.heard = heard.part, time.monotonic()
         if heard.tally is not None and number not in self.done:
+            _, before = self.running.get(number, ("", None))
+            if before and done_of(before) > done_of(heard.tally):  # its process died; another begins it anew
+                self.dropped += done_of(before)
             self.running[number] = heard.worker, heard.tally
         if heard.over:
             _, tally = self.running.pop(number, ("", None))
-            self.dropped += _records(tally) if tally and heard.over != "finished" else 0
+            self.dropped += done_of(tally) if tally and heard.over != "finished" else 0
         if heard.over == "finished":
             self.done[number] = parts.told(self.store, number)
             self.new.merge(self.done[number])
@@ -110,7 +113,7 @@ class Parted:
             "records": records,
             "new": records - self.old.done,
             "running": [
-                {"part": number, "worker": worker, "records": _records(tally)}
+                {"part": number, "worker": worker, "records": done_of(tally)}
                 for number, (worker, tally) in sorted(self.running.items())
             ],
             "failed": {str(number): why for number, why in self.failed.items()},
@@ -133,7 +136,7 @@ def begin(
             made, manifest.digest = spool(rows, scratch / "list", workers, told)
             manifest.skipped = dict(rows.skipped)
             parts.cleared(store)  # not before the whole list is there
-            parts.begun(store, manifest, made)
+            parts.begun(store, manifest, made, told)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         return Parted(store, manifest)
@@ -141,7 +144,7 @@ def begin(
         differ = sorted(set(old.columns) ^ set(manifest.columns)) or [old.suffix]
         raise UsageError(
             f"{store.url} has other columns than this run ({', '.join(differ)}): "
-            "resume with the same --hash, --headers and --save"
+            "resume with the same --hash and --headers"
         )
     if digest_of(rows, told) != old.digest:
         raise UsageError(
@@ -164,7 +167,7 @@ def fetch(parted: Parted, place: Place, engine: str, options: Options) -> Iterat
     began, last, failures = time.time(), 0.0, 0
     pause = EVERY[isinstance(parted.store, Local)]
     left, parted.heard = parted.left, time.monotonic()
-    most = min(place.workers, len(left))
+    most = min(place.workers, len(left), options.concurrency or len(left))
     jobs = _jobs(parted, left, engine, _share(options, most))
     shares = options.rate or options.concurrency  # of so many; more must not be at work
     turns = Turns(jobs, parted.manifest.hosts)
@@ -195,8 +198,6 @@ def _say(parted: Parted, record: dict[str, Any]) -> None:
 
 def _share(options: Options, parts: int) -> Options:
     """What one of so many parts may do, which are fetched at once."""
-    if 0 < options.concurrency < parts:
-        return shared(options, parts)  # one at a time is the least
     return shared(options, max(parts, 1), max(parts - 1, 0))
 
 
@@ -213,7 +214,3 @@ def _jobs(parted: Parted, left: list[int], engine: str, options: Options) -> Ite
             "part": number,
             "rows": manifest.rows[number],
         }
-
-
-def _records(tally: dict[str, Any]) -> int:
-    return int(tally["ok"] + tally["failed"] + tally["denied"])

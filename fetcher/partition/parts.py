@@ -6,6 +6,7 @@ import json
 import platform
 import re
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -117,10 +118,17 @@ def _is_ours(name: str) -> bool:
     return name in NAMES or bool(PART(name))
 
 
-def begun(store: Store, manifest: Manifest, made: list[Spooled]) -> None:
+def begun(store: Store, manifest: Manifest, made: list[Spooled], told: Callable[[int], None]) -> None:
     """Put the spooled parts into their places; then the manifest, which says that all are there."""
     with _pool(store) as pool:
-        list(pool.map(lambda part: store.put(part[1].path, spooled(part[0])), enumerate(made)))
+        puts = [pool.submit(store.put, one.path, spooled(number)) for number, one in enumerate(made)]
+        try:
+            for number, put in enumerate(puts):
+                told(number)
+                put.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     manifest.rows += [one.rows for one in made]
     manifest.hosts += [one.host for one in made]
     store.write(MANIFEST, json.dumps(asdict(manifest)).encode())

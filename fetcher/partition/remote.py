@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from fetcher.errors import LocalFault
+from fetcher.errors import LocalFault, first_line
 from fetcher.logins import mask
 from fetcher.partition.store import SCRATCH
 
@@ -53,9 +53,9 @@ class Remote:
             raise self._fault(folder, error) from error
         return {name.rstrip("/").rpartition("/")[2] for name in found}
 
-    def put(self, path: Path, name: str) -> None:
+    def put(self, path: Path, name: str, check: Callable[[], object] = bool) -> None:
         """Move a local file to there."""
-        self._appear(name, lambda there: self._system.put_file(str(path), there))
+        self._appear(name, lambda there: self._system.put_file(str(path), there), check)
         path.unlink()
 
     @contextmanager
@@ -78,16 +78,19 @@ class Remote:
         with suppress(Exception):
             self._system.rm(f"{self._path}/{name}", recursive=True)
 
-    def _appear(self, name: str, make: Any) -> None:
+    def _appear(self, name: str, make: Any, check: Callable[[], object] = bool) -> None:
         there, beside = f"{self._path}/{name}", f"{self._path}/{SCRATCH}/{uuid.uuid4().hex}"
         try:
             for path in (there, beside):  # object stores have no folders, and take no notice
                 self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
             make(beside)
+            check()
             self._system.mv(beside, there)
+        except LocalFault:
+            self.remove(f"{SCRATCH}/{beside.rpartition('/')[2]}")
+            raise
         except Exception as error:
             raise self._fault(name, error) from error
 
     def _fault(self, name: str, error: Exception) -> LocalFault:
-        why = str(error).strip().partition("\n")[0] or type(error).__name__
-        return LocalFault(f"{self.url.rstrip('/')}/{name}: {why}")
+        return LocalFault(f"{self.url.rstrip('/')}/{name}: {first_line(error)}")

@@ -19,8 +19,7 @@ from fetcher.partition.carried import line
 from fetcher.partition.hosts import Hosts
 from fetcher.partition.posted import END
 from fetcher.partition.shares import check as check
-from fetcher.partition.shares import job
-from fetcher.partition.shares import shared as shared
+from fetcher.partition.shares import job, shared
 from fetcher.partition.told import WHOLE, Told, results
 from fetcher.partition.worker import HANGS, Heard, Word, Worker
 from fetcher.tally import Tally

@@ -30,17 +30,22 @@ DEEPEST: Final = 8  # times that a bucket is sorted anew
 
 
 def spool(
-    rows: Rows, folder: Path, workers: int, told: Callable[[int], None], part: int = PART
+    rows: Rows, folder: Path, workers: int, told: Callable[[int], None], part: int = 0
 ) -> tuple[list[Spooled], str]:
     """Sort all rows of a list; the parts, and a digest of the whole list.
 
-    `told` hears how many rows have come, every now and then. Raises what the list raises, and LocalFault.
+    `told` hears how many rows have come, every now and then, and may raise. Raises what the list raises, too,
+    and LocalFault.
     """
-    digest = _Digest()
+    digest, part = _Digest(), part or PART
     try:
-        buckets = list(_sort(_carried(rows, told), folder, digest.add, part))
-        each = sum(bucket.rows for bucket in buckets) // (EACH * workers)
-        parts = list(_joined(buckets, min(part, max(each, LEAST))))
+        buckets = list(_sort(_carried(rows, told), folder, digest.add, part, told))
+        count = sum(bucket.rows for bucket in buckets)
+        each = min(part, max(count // (EACH * workers), LEAST))
+        parts = []
+        for one in _joined(buckets, each, part):
+            told(count)
+            parts.append(one)
     except OSError as error:
         raise LocalFault(f"{folder}: {error.strerror}: free space there, and run again") from error
     return parts, digest.hex()
@@ -105,6 +110,7 @@ def _sort(
     folder: Path,
     note: Callable[[Any], object],
     part: int,
+    told: Callable[[int], None],
     level: int = 0,
     count: int = BUCKETS,
 ) -> Iterator[Bucket]:
@@ -132,24 +138,27 @@ def _sort(
         if bucket.rows > 2 * part and bucket.mixed and level < DEEPEST:
             below = bucket.path.with_suffix(f".{level}")
             again = -(-bucket.rows // part) + 1
-            yield from _sort(_again(bucket), below, type, part, level + 1, again)
+            yield from _sort(_again(bucket, told), below, type, part, told, level + 1, again)
         elif bucket.rows:
             yield bucket
 
 
-def _again(bucket: Bucket) -> Iterator[tuple[Row, bytes]]:
-    for data in bucket.taken():
+def _again(bucket: Bucket, told: Callable[[int], None]) -> Iterator[tuple[Row, bytes]]:
+    count = bucket.rows
+    for number, data in enumerate(bucket.taken()):
+        if not number % 65536:
+            told(count)
         source, item = piece(data)
         yield Row(item.row, source, item.item), data
 
 
-def _joined(buckets: Iterable[Bucket], part: int) -> Iterator[Spooled]:
-    """Small neighbours as one part; their files are used up."""
+def _joined(buckets: Iterable[Bucket], part: int, most: int) -> Iterator[Spooled]:
+    """Small neighbours as one part; their files are used up. One host has more than one part above `most`."""
     some: list[Bucket] = []
     rows = size = 0
     for bucket in buckets:
         if bucket.rows >= part:
-            yield from _cut(bucket, part)
+            yield from _cut(bucket, most)
             continue
         if some and (rows + bucket.rows > part or size + bucket.size > HELD):
             yield _one(some)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -37,8 +37,8 @@ class Store(Protocol):
     def names(self, folder: str = "") -> set[str]:
         """What lies there."""
 
-    def put(self, path: Path, name: str) -> None:
-        """Move a local file to there; it must be closed."""
+    def put(self, path: Path, name: str, check: Callable[[], object] = bool) -> None:
+        """Move a local file to there; it must be closed. `check` is called last before it appears."""
 
     def local(self, name: str) -> Any:
         """A context manager of a local path with this file's content."""
@@ -129,13 +129,14 @@ class Local:
         except OSError as error:
             raise _fault(self._root / folder, error) from error
 
-    def put(self, path: Path, name: str) -> None:
+    def put(self, path: Path, name: str, check: Callable[[], object] = bool) -> None:
         """Move a local file to there."""
         target = self._root / name
         try:
             with path.open("rb+") as file:
                 os.fsync(file.fileno())  # a name that a power cut leaves must not be that of an empty file
             target.parent.mkdir(parents=True, exist_ok=True)
+            check()
             path.replace(target)
         except OSError as error:
             raise _fault(target, error) from error

@@ -57,7 +57,7 @@ def _part(record: Row, key: str, rows: int) -> tuple[str, str]:
         far = "; copies that are far apart in the run may be missing" * dropped
         return total, f"the heaviest {count(rows)} of {total}{far}"
     total = "more than " * dropped + total
-    which = "heaviest" if key == "by_directory" else "first"
+    which = "heaviest" if key in ("by_directory", "uncompressed") else "first"
     return total, f"the {which} {count(rows)} of {total}{', where a sum may be too low' * dropped}"
 
 

@@ -50,7 +50,8 @@ def begun(out: Path, there: Town, path: str, rows: int = 90, hosts: int = 12) ->
     options = Options(retries=0, concurrency=4)
     manifest = parts.Manifest(".jsonl", list(columns(options)), "", {})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fetcher.partition.spool.LEAST", 20 if hosts > 1 else 4)
+        patch.setattr("fetcher.partition.spool.LEAST", 20)
+        patch.setattr("fetcher.partition.spool.PART", 25_000 if hosts > 1 else 4)
         listed = Rows(Ready(items), options)
         made = parted.begin(store.at(str(out)), listed, manifest, None, 2, lambda _: None)
     return made, list(parted._jobs(made, made.left, "asyncio", options))

@@ -13,6 +13,7 @@ nothing running.
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -79,7 +80,10 @@ def fetched(job: Job, told: Callable[[dict[str, Any]], None], stopped: Callable[
 
     `told` hears every second or so what the part has come to; `stopped` is asked meanwhile, by a thread.
     """
-    child, tally, over, left = Child(MODULE), Tally(), "", threading.Event()
+    home = tempfile.TemporaryDirectory(
+        prefix="fetch-"
+    )  # it may be ended by force, and leave there what it had
+    child, tally, over, left = Child(MODULE, {"TMPDIR": home.name}), Tally(), "", threading.Event()
     watch = threading.Thread(target=_watch, args=(child, stopped, left), daemon=True)
     try:
         child.tell(dict(job))
@@ -99,6 +103,7 @@ def fetched(job: Job, told: Callable[[dict[str, Any]], None], stopped: Callable[
     finally:
         left.set()
         child.close()
+        home.cleanup()
     return over
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from distributed import Client, Security, connect
 
 from fetcher import __version__
-from fetcher.errors import FetchError, LocalFault, UsageError
+from fetcher.errors import FetchError, LocalFault, UsageError, first_line
 from fetcher.logins import mask
 from fetcher.partition.parts import MANIFEST
 from fetcher.partition.store import at
@@ -53,12 +53,12 @@ def check_answer(address: str, seconds: float) -> None:
     try:
         asyncio.run(ask())
     except Exception as error:
-        why = first(error) if isinstance(error, OSError) else "something else does"
+        why = first_line(error) if isinstance(error, OSError) else "something else does"
         if isinstance(error, TimeoutError):
             why = f"nothing was said within {seconds:g} s"
         cure = "start one with `dask scheduler --host 127.0.0.1 --dashboard-address 127.0.0.1:0`"
         if address.startswith("tls:"):
-            why = first(error)
+            why = first_line(error)
             cure = "set DASK_DISTRIBUTED__COMM__TLS__CA_FILE and the others of docs/scale.md"
         raise UsageError(f"--cluster {address}: no scheduler answers there ({why}): {cure}") from error
 
@@ -81,6 +81,28 @@ def check_peers(client: Client, address: str) -> None:
     _alike("its scheduler", _asked(lambda: client.run_on_scheduler(versions), address), address)
     for worker, found in _asked(lambda: client.run(versions, on_error="return"), address).items():
         _alike(f"its worker {worker}", found, address)
+    _check_listeners(client, address)
+
+
+def _check_listeners(client: Client, address: str) -> None:
+    """The same for where they really listen: `dask worker` without --host names one, and hears all."""
+    found = {"its scheduler": client.run_on_scheduler(scheduler_listens)}
+    found |= {f"its worker {one}": there for one, there in client.run(worker_listens).items()}
+    found |= {f"the nanny of {one}": there for one, there in client.run(worker_listens, nanny=True).items()}
+    for who, listens in found.items():
+        if wide := [one for one in listens if not _closed(one)]:
+            cure = "start it with --host 127.0.0.1, or all with tls"
+            raise UsageError(f"--cluster {address}: {who} listens on {wide[0]}: {DANGER}: {cure}")
+
+
+def scheduler_listens(dask_scheduler: Any) -> list[str]:
+    """Its addresses; runs there."""
+    return [str(one.listen_address) for one in dask_scheduler.listeners]
+
+
+def worker_listens(dask_worker: Any) -> list[str]:
+    """The same of a worker, or of a nanny."""
+    return [str(one.listen_address) for one in dask_worker.listeners]
 
 
 def _asked(ask: Callable[[], Any], address: str) -> Any:
@@ -89,13 +111,13 @@ def _asked(ask: Callable[[], Any], address: str) -> Any:
     except ImportError as error:  # the scheduler's
         return error
     except Exception as error:
-        raise UsageError(f"--cluster {address}: it does not answer: {first(error)}: {SAME}") from error
+        raise UsageError(f"--cluster {address}: it does not answer: {first_line(error)}: {SAME}") from error
 
 
 def _alike(who: str, found: Any, address: str) -> None:
     if isinstance(found, Exception):
         missing = isinstance(found, ImportError) or "ModuleNotFoundError" in str(found)
-        why = "fetch is not installed there" if missing else first(found)
+        why = "fetch is not installed there" if missing else first_line(found)
         raise UsageError(f"--cluster {address}: {who}: {why}: {SAME}")
     for name, here in versions().items():
         if found.get(name) != here:
@@ -118,7 +140,7 @@ def check_directory(client: Client, directory: str) -> None:
     """Raise LocalFault where a worker does not see the directory of parts."""
     for worker, found in client.run(sees, directory, on_error="return").items():
         if found is not True:
-            why = first(found) if isinstance(found, FetchError) else f"worker {worker} does not see it"
+            why = first_line(found) if isinstance(found, FetchError) else f"worker {worker} does not see it"
             cure = "give a directory that all workers share, or a URL as s3://bucket/out/"
             raise LocalFault(f"{mask(directory)}: {why}: -o: {cure}; then run again")
 
@@ -126,8 +148,3 @@ def check_directory(client: Client, directory: str) -> None:
 def sees(directory: str) -> bool:
     """Whether the directory is there; runs on a worker."""
     return at(directory).read(MANIFEST) is not None
-
-
-def first(error: BaseException) -> str:
-    """The first line of what an exception says."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__

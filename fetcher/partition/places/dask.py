@@ -17,7 +17,7 @@ from typing import Any, Final
 import distributed
 from distributed import Client, Future, LocalCluster
 
-from fetcher.errors import LocalFault, UsageError
+from fetcher.errors import LocalFault, UsageError, first_line
 from fetcher.partition import Job
 from fetcher.partition.places import Heard, tried
 from fetcher.partition.places._cluster import (
@@ -26,7 +26,6 @@ from fetcher.partition.places._cluster import (
     check_answer,
     check_directory,
     check_peers,
-    first,
 )
 from fetcher.partition.turns import Turns
 
@@ -71,7 +70,7 @@ def _client(stack: ExitStack, workers: int, address: str) -> Client:
             check_answer(address, CONNECT)
         return Client(where, timeout=CONNECT, set_as_default=False)
     except (OSError, RuntimeError, ValueError) as error:
-        raise UsageError(f"--cluster {address}: no cluster could be started: {first(error)}") from error
+        raise UsageError(f"--cluster {address}: no cluster could be started: {first_line(error)}") from error
 
 
 def _started(workers: int) -> LocalCluster:
@@ -177,7 +176,7 @@ def _over(future: Future[None], part: int, worker: str) -> Heard:
             "the Dask scheduler has gone, or was restarted: start it, and run again with --resume"
         )
     error = future.exception()
-    why = first(error)
+    why = first_line(error)
     if isinstance(error, distributed.KilledWorker):
         last = error.last_worker.address
         why = f"its workers died, one after the other (the last: {last})"
