@@ -24,6 +24,8 @@ Look = Callable[[int], object]  # is given a timeout; truthy where something wai
 Ends = tuple[object, ...]  # address there, address here, port there, port here
 
 RECEIVED: Final = slice(128, 136)  # tcpi_bytes_received in struct tcp_info (linux/tcp.h)
+DATA: Final = b"\x17"  # a TLS record of application data; in TLS 1.3 of anything but a handshake's begin
+ALERT: Final = 32  # bytes that one with an alert has at the most: 2, its type, a tag of 16
 STIRRED: Final[Look] = lambda _timeout: True  # noqa: E731
 
 
@@ -78,20 +80,36 @@ class Idle:
 
     def received(self, ends: Ends) -> int:
         """Bytes that have come over the connection with these ends; -1 where it is new, or no Linux."""
-        descriptor = self._descriptors.get(ends, -1)
-        if descriptor < 0 or not sys.platform.startswith("linux"):
+        if not sys.platform.startswith("linux"):
             return -1
+        facts = self._asked(
+            ends, lambda one: one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, RECEIVED.stop)
+        )
+        return int.from_bytes(facts[RECEIVED], sys.byteorder) if facts else -1
+
+    def speaks(self, ends: Ends) -> bool:
+        """Whether what waits there is no end, but data of TLS, longer than an alert: surplus, it seems.
+
+        What came with it may have been decrypted, and taken for an answer, unseen.
+        """
+        head = self._asked(ends, lambda one: one.recv(5, socket.MSG_PEEK))
+        return head[:1] == DATA and int.from_bytes(head[3:5], "big") > ALERT
+
+    def _asked(self, ends: Ends, ask: Callable[[socket.socket], bytes]) -> bytes:
+        """What the system says of a connection of libcurl's; nothing where it has been closed."""
+        descriptor = self._descriptors.get(ends, -1)
+        if descriptor < 0:
+            return b""
         try:
             borrowed = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
         except OSError:  # closed meanwhile
-            return -1
+            return b""
         try:
-            facts = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, RECEIVED.stop)
+            return ask(borrowed)
         except OSError:
-            return -1
+            return b""
         finally:
             borrowed.detach()  # it is libcurl's
-        return int.from_bytes(facts[RECEIVED], sys.byteorder)
 
     def forget(self, ends: Ends) -> None:
         """It will be closed; its ports may come again."""

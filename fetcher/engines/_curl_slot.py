@@ -65,6 +65,8 @@ class Slot(Aim):
         exchange = self.exchange
         self._idle.end(self._ends, self)
         if self._idle.stirs(ends):
+            if exchange.request.scheme == "https" and self._idle.speaks(ends):
+                self._setup.surplus.add(exchange.request.host)
             self._idle.forget(ends)
             self.stirred = True
             return STOP
