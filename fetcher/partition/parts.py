@@ -27,7 +27,7 @@ TOLD: Final = "_told"
 SUFFIXES: Final = (".parquet", ".jsonl")
 FORMAT: Final = 1
 NAMES: Final = frozenset((MANIFEST, PROGRESS, SUCCESS, SPOOL, TOLD, SCRATCH, LOCK))
-PART: Final = re.compile(r"part-[0-9]{5,}(\.parquet|\.jsonl)").fullmatch
+NAME: Final = re.compile(r"part-[0-9]{5,}(\.parquet|\.jsonl)").fullmatch
 ANEW: Final = "somebody took it out; --overwrite fetches all parts anew"
 AT_ONCE: Final = 32  # files of a store far away
 
@@ -94,7 +94,7 @@ def opened(store: Store, *, resume: bool, overwrite: bool) -> Manifest | None:
     foreign = sorted(name for name in names if not (_is_ours(name) or name.startswith(".")))
     if foreign:
         raise UsageError(f"{store.url} holds other files ({foreign[0]}): choose another directory")
-    if manifest is None and not overwrite and any(map(PART, names)):
+    if manifest is None and not overwrite and any(map(NAME, names)):
         raise UsageError(
             f"{store.url} holds parts, but no {MANIFEST}, which says of what: "
             "use --overwrite to replace them, or choose another directory"
@@ -115,7 +115,7 @@ def _ours(store: Store) -> set[str]:
 
 
 def _is_ours(name: str) -> bool:
-    return name in NAMES or bool(PART(name))
+    return name in NAMES or bool(NAME(name))
 
 
 def begun(store: Store, manifest: Manifest, made: list[Spooled], told: Callable[[int], None]) -> None:

@@ -21,7 +21,7 @@ from fetcher.partition.posted import END
 from fetcher.partition.shares import check as check
 from fetcher.partition.shares import job, shared
 from fetcher.partition.told import WHOLE, Told, results
-from fetcher.partition.worker import HANGS, Heard, Word, Worker
+from fetcher.partition.worker import HANGS, Word, Words, Worker
 from fetcher.tally import Tally
 
 DEALT: Final = 2000  # rows dealt before what has come back is looked at again
@@ -61,7 +61,7 @@ class Split:
         self._jobs = [job(engine, shared(options, workers, n), shown, forms) for n in range(workers)]
         self._workers: list[Worker] = []
         self._hosts = Hosts(workers)
-        self._heard: Heard = queue.Queue(4 * workers)
+        self._heard: Words = queue.Queue(4 * workers)
         self._held: Row | None = None  # the next one, whose process has enough
         self._dealt = False  # the whole list
         self._waited: dict[str, float] = {}  # host -> seconds that it held up others

@@ -16,19 +16,19 @@ SAID: Final = 4  # exit code of a LocalFault
 AHEAD: Final = 20_000  # rows that one has and has not answered: what `feeds.limits` looks ahead
 DEATHS: Final = 3  # that are borne, until so many rows (AHEAD) were answered without another
 HANGS: Final = 6.0  # seconds of silence, after a stop, from one that will not end by itself
-SILENT: Final[dict[str, Any]] = {
+UNSAID: Final[dict[str, Any]] = {
     "looped": 0.0,
     "limit": "",
     "full": (),
 }  # what one leaves that said no last word
 
-Heard = queue.Queue["Word"]
+Words = queue.Queue["Word"]
 
 
 class Worker:
     """A place that a process has. What it says comes to `heard`; `over` is its last word."""
 
-    def __init__(self, place: str, job: Job, heard: Heard) -> None:
+    def __init__(self, place: str, job: Job, heard: Words) -> None:
         self.place = place  # "process 1 of 2"
         self.over: dict[str, Any] | None = None
         self.closed = False  # by `close`
@@ -102,7 +102,7 @@ class Worker:
             # What it has said is meant for the user as it is; of a bug it must be told where that was.
             raise LocalFault(str(failure).removeprefix(f"{self.place} failed: ")) if code == SAID else failure
         if stopping:
-            self.over = SILENT
+            self.over = UNSAID
             return ""
         self._deaths = 1 if self._answered >= AHEAD else self._deaths + 1
         self._answered = 0
@@ -119,7 +119,7 @@ class Worker:
 
     def fail(self) -> None:
         """Nothing more comes of it."""
-        self.over = self.over or SILENT
+        self.over = self.over or UNSAID
 
     def close(self) -> None:
         """End it."""

@@ -34,7 +34,7 @@ CONNECT: Final = 5.0  # seconds that a scheduler may take to answer
 LEAVE: Final = 3.0  # seconds that workers have to end what nobody wants any more: each hears it within one
 AHEAD: Final = 1000  # parts that the scheduler knows of; it need not hold all of a long list
 LOGGERS: Final = ("distributed", "tornado", "asyncio")
-SILENT: Final = logging.CRITICAL + 1
+NOTHING: Final = logging.CRITICAL + 1
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def _hush() -> None:
     warnings.filterwarnings("ignore", module=r"distributed\b")
     for name in list(logging.root.manager.loggerDict):  # some have a level of their own
         if name.partition(".")[0] in LOGGERS:
-            logging.getLogger(name).setLevel(SILENT)
+            logging.getLogger(name).setLevel(NOTHING)
 
 
 def _client(stack: ExitStack, workers: int, address: str) -> Client:
