@@ -40,7 +40,7 @@ def _status(directory: str, as_json: bool) -> int:
 
 def look(directory: str) -> dict[str, Any]:
     """What the directory says. Raises UsageError where it is none of ours."""
-    from fetcher.partition import parts, store
+    from fetcher.partition import SCRATCH, parts, store
     from fetcher.tally import Tally
 
     if Path(directory).is_file():
@@ -50,7 +50,7 @@ def look(directory: str) -> dict[str, Any]:
     there = store.at(directory)
     manifest = parts.read(there)
     if manifest is None:
-        what = "its list is still being sorted, or it" if store.SCRATCH in there.names() else "it"
+        what = "its list is still being sorted, or it" if SCRATCH in there.names() else "it"
         raise UsageError(
             f"{mask(directory)} has no {parts.MANIFEST}: {what} is no directory that -o DIR/ has made"
         )

@@ -36,6 +36,7 @@ from __future__ import annotations
 
 from typing import Any, Final, TypedDict
 
+SCRATCH: Final = "_fetching"  # of a directory: what is not finished
 MODULE: Final = "fetcher.partition"  # of the process of one partition
 SILENT: Final = 10.0  # seconds without a word of any worker over parts: each says one every second
 

@@ -13,12 +13,12 @@ from typing import Any, Final
 from fetcher.errors import LocalFault, UsageError
 from fetcher.feeds.rows import Rows
 from fetcher.model import Options
-from fetcher.partition import Job, parts
+from fetcher.partition import SCRATCH, Job, parts
 from fetcher.partition.parts import Manifest
 from fetcher.partition.places import Heard, Place
 from fetcher.partition.shares import job, shared
 from fetcher.partition.spool import digest_of, spool
-from fetcher.partition.store import SCRATCH, Local, Store
+from fetcher.partition.store import Local, Store
 from fetcher.partition.turns import Turns, lengths
 from fetcher.tally import Tally, done_of
 

@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from fetcher.errors import LocalFault, UsageError
 from fetcher.logins import mask
+from fetcher.partition import SCRATCH
 from fetcher.partition.buckets import Spooled
-from fetcher.partition.store import LOCK, SCRATCH, Local, Store
+from fetcher.partition.store import LOCK, Local, Store
 from fetcher.tables import MANIFEST as MANIFEST
 from fetcher.tables import part as part
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from fetcher.errors import LocalFault, first_line
 from fetcher.logins import mask
-from fetcher.partition.store import SCRATCH
+from fetcher.partition import SCRATCH
 
 
 class Remote:

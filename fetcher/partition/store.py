@@ -12,9 +12,9 @@ from typing import Any, Final, Protocol
 
 from fetcher.errors import LocalFault, UsageError
 from fetcher.outputs import lock
+from fetcher.partition import SCRATCH
 from fetcher.tables import file_system, is_url
 
-SCRATCH: Final = "_fetching"  # what is not finished
 LOCK: Final = "_lock"  # of the run that is under way
 FILE: Final = "file://"
 
