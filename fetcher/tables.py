@@ -24,6 +24,11 @@ class Parts(NamedTuple):
     paths: list[str]
     missing: list[int]
 
+    @staticmethod
+    def number(path: str) -> int:
+        """Of a part, from the path of its file."""
+        return int(path.rpartition("part-")[2].partition(".")[0])
+
 
 def part(number: int, suffix: str) -> str:
     """The name of a finished part."""

@@ -31,6 +31,7 @@ from fetcher.feeds.rows import Rows
 from fetcher.ledger.proof import prove
 from fetcher.model import PARITY, Options, columns
 from fetcher.partition import MODULE, parted, parts, store
+from fetcher.partition.begun import begin
 from fetcher.partition.carried import piece
 from fetcher.partition.places import Heard
 from fetcher.partition.spool import _sort, digest_of, spool
@@ -349,9 +350,34 @@ def test_a_directory_that_is_not_complete(whole: Path, tmp_path: Path) -> None:
     assert records.warnings == [
         f"{tmp_path}/out: 1 of {len(done(whole / 'out'))} parts are not finished: left out"
     ]
-    refused = fetch("urls.txt", "-o", "out/", "--resume", "--headers", "content-type", cwd=tmp_path)
-    assert refused.returncode == 2  # its rows have gone with it
+    again = ("urls.txt", "-o", "out/", "--resume", "--headers", "content-type", *QUICK)
+    refused = fetch(*again, cwd=tmp_path)  # its rows have gone with it, and parts of another size have others
+    assert refused.returncode == 2
     assert b"part-00001 was there and is missing: somebody took it out; --overwrite fetches" in refused.stderr
+    before = parts_of(tmp_path / "out")
+    assert small(*again, cwd=tmp_path).returncode == 0
+    assert before.items() < parts_of(tmp_path / "out").items()
+    assert fetch("verify", "urls.txt", "out/", cwd=tmp_path).returncode == 0
+
+
+def test_a_part_that_is_damaged(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole / "out", tmp_path / "out")
+    shutil.copy(whole / "urls.txt", tmp_path)
+    part = tmp_path / "out/part-00002.parquet"
+    lost = len(list(read(str(part))))
+    part.write_bytes(part.read_bytes()[:-100])
+    said = fetch("verify", "urls.txt", "out/", cwd=tmp_path)
+    assert said.returncode == 1
+    lines = said.stdout.decode().splitlines()
+    assert lines[0] == f"not complete: 120 rows in urls.txt, {120 - lost} records in out/"
+    assert lines[2:4] == [
+        "  damaged 1: part 2",
+        "  damaged: these files are not whole: remove them, and --resume asks their rows again",
+    ]
+    part.unlink()
+    again = ("urls.txt", "-o", "out/", "--resume", "--headers", "content-type", *QUICK)
+    assert small(*again, cwd=tmp_path).returncode == 0
+    assert fetch("verify", "urls.txt", "out/", cwd=tmp_path).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -521,7 +547,7 @@ def test_a_process_that_outlived_its_run_puts_nothing_into_the_next(place: Town,
     out = tmp_path / "out"
     given = Rows(Ready([("list", place.url(n, f"slow/1/{n}")) for n in range(4)]), Options())
     manifest = parts.Manifest(".jsonl", list(columns(Options())), "", {})
-    made = parted.begin(store.at(str(out)), given, manifest, None, 1, lambda _: None)
+    made = begin(store.at(str(out)), given, manifest, None, 1, lambda _: None)
     job = next(parted._jobs(made, made.left, "asyncio", Options(concurrency=1)))
     child, asked = Child(MODULE), place.asked.total()
     try:
@@ -582,7 +608,7 @@ def test_a_share_of_what_is_for_the_whole_run_is_that_of_parts_at_once(tmp_path:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("fetcher.partition.spool.LEAST", 1)
             there = store.at(str(tmp_path / str(width)))
-            made = parted.begin(there, Rows(Ready(rows), options), manifest, None, 40, lambda _: None)
+            made = begin(there, Rows(Ready(rows), options), manifest, None, 40, lambda _: None)
         assert list(parted.fetch(made, place, "asyncio", options)) == []
         assert (place.most, place.each) == (most, each)
 
@@ -640,7 +666,7 @@ def test_a_signal_leaves_whole_parts(number: int, place: Town, tmp_path: Path) -
         f"{len(before)} of {count} parts, {count - len(before)} left: the same with --resume goes on" in said
     )
     assert not list(out.glob("_fetching/*"))
-    dropped = re.search(r"(\d+) answers? w\w+ dropped, of parts that are not finished", said)
+    dropped = re.search(r"(\d+) answers? w\w+ dropped with parts that were cut off", said)
     assert dropped is not None, said
     assert 0 < int(dropped[1]) <= more()
     completes(words, before)

@@ -781,6 +781,16 @@ def test_wrong_words_from_python(leaves_nothing: None) -> None:
             list(fetcher.fetch(["http://127.0.0.1:1/"], **{"workers": 2, **words}))
 
 
+def test_a_list_of_one_host_is_told(tmp_path: Path, place: Town) -> None:
+    given = tmp_path / "urls.txt"
+    given.write_text("".join(f"{place.url(3, f'bytes/{n}')}\n" for n in range(5)))
+    words = ("-e", "asyncio", "--workers", "2", "-o", tmp_path / "out.jsonl")
+    said = b"one of the 2 processes asked all: a host is asked by one of them"
+    assert said in fetch(given, *words).stderr
+    given.write_text("".join(f"{place.url(n, 'bytes/1')}\n" for n in range(50)))
+    assert said not in fetch(given, *words, "--overwrite").stderr
+
+
 def test_a_list_with_one_large_host_is_read_no_further_than_its_process_can_take(
     leaves_nothing: None, place: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:

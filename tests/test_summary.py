@@ -11,8 +11,8 @@ from fetcher.tally import Tally
 @pytest.mark.parametrize(
     ("dropped", "words"),
     [
-        (1, "1 answer was dropped, of parts that are not finished: these rows are asked again"),
-        (1_234, "1,234 answers were dropped, of parts that are not finished: these rows are asked again"),
+        (1, "1 answer was dropped with parts that were cut off: their rows are asked again"),
+        (1_234, "1,234 answers were dropped with parts that were cut off: their rows are asked again"),
     ],
 )
 def test_answers_that_are_dropped_are_told(dropped: int, words: str) -> None:

@@ -63,6 +63,7 @@ def test_complete_and_not(suffix: str, tmp_path: Path) -> None:
         "foreign": {"count": 3, "first": [[6, 6], [13, 13], [40, 40]]},
         "broken": {"count": 0, "first": []},
         "unfinished": {"count": 0, "first": []},
+        "damaged": {"count": 0, "first": []},
         "differs": [{"row": 6, "there": "http://other/", "listed": URLS[5]}],
     }
 

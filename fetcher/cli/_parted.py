@@ -54,6 +54,7 @@ def parted(values: dict[str, Any], options: Options, shown: tuple[str, ...], row
     from fetcher.cli._reports import open_reports
     from fetcher.partition import parted as room
     from fetcher.partition import parts, places, store
+    from fetcher.partition.begun import begin
 
     began = time.monotonic()
     where = _checked(values, options)
@@ -74,10 +75,10 @@ def parted(values: dict[str, Any], options: Options, shown: tuple[str, ...], row
             signals = stack.enter_context(Heard(place.stop))
             view = stack.enter_context(view_of(values))
             manifest = parts.Manifest(suffix, list(shown), "", {})
-            made = room.begin(there, rows, manifest, old, place.workers, _sorting(view, signals, mask(where)))
+            made = begin(there, rows, manifest, old, place.workers, _sorting(view, signals, mask(where)))
             view.clear()
             _say_begun(made, mask(where), values)
-            watch(room.fetch(made, place, values["engine"], options), made, view, signals)
+            watch(room.fetch(made, place, values["engine"], options), made, view, signals, values)
             facts = _facts(made, signals())
             facts.seconds, facts.cpu = time.monotonic() - began, time.process_time() + made.cpu
             facts.limit = made.limit
@@ -163,6 +164,9 @@ def _facts(made: Parted, interrupted: bool) -> Facts:
     done, count = len(made.done), len(made.manifest.rows)
     state = "complete" if done == count else f"{count - done:,} left: the same with --resume goes on"
     notes = [f"{made.store.url}: {done:,} of {count:,} parts, {state}"]
+    notes += [
+        f"part {number} was begun anew: its process or its worker had died" for number in made.anew[:TOLD]
+    ]
     notes += [f"part {number} failed: {why}" for number, why in list(made.failed.items())[:TOLD]]
     if len(made.failed) > TOLD:
         notes.append(f"and {len(made.failed) - TOLD:,} more parts failed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -16,23 +17,31 @@ from fetcher.tally import done_of
 if TYPE_CHECKING:
     from fetcher.partition.parted import Parted
 
+MINUTE: Final = 60.0
 QUIET: Final = f"no worker has said anything for {SILENT:.0f} s: are there any? the parts wait for one"
 
 
 def view_of(values: dict[str, Any]) -> Lines:
     """Lines on the terminal, or none."""
-    wanted = not (values["quiet"] or values["no_progress"])
-    return Lines(sys.stderr.buffer if wanted and sys.stderr.isatty() else None)
+    return Lines(sys.stderr.buffer if _wanted(values) and sys.stderr.isatty() else None)
 
 
-def watch(heard: Iterator[Any], made: Parted, view: Lines, signals: Heard) -> None:
-    """Show how far it is until it has ended."""
+def _wanted(values: dict[str, Any]) -> bool:
+    return not (values["quiet"] or values["no_progress"])
+
+
+def watch(heard: Iterator[Any], made: Parted, view: Lines, signals: Heard, values: dict[str, Any]) -> None:
+    """Show how far it is until it has ended; where there is no terminal, by a line a minute."""
     began, silent = time.monotonic(), False
+    due = MINUTE if view.out is None and _wanted(values) else math.inf
     for _ in heard:
         if (made.silent > SILENT) is not silent:
             silent = not silent
             view.clear()
             _streams.say(f"fetch: {QUIET if silent else 'a worker is heard again'}")
+        if (took := time.monotonic() - began) > due:
+            due += MINUTE
+            _streams.say(f"fetch: {_lines(made, took, stopping=signals())[-1]}")
         view.draw(lambda: _lines(made, time.monotonic() - began, stopping=signals()))
     view.clear()
 

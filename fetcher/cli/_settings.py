@@ -40,7 +40,7 @@ def settings(explicit: str = "") -> dict[str, Any]:
     """
     explicit = explicit or os.environ.get("FETCH_CONFIG", "")
     home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "fetch" / "fetch.toml"
-    files = [(path, path is home) for path in (home, Path("fetch.toml")) if path.is_file()]
+    files = [(path, path is home) for path in (home, Path("fetch.toml")) if os.path.isfile(path)]  # noqa: PTH113 - False also where we may not look
     if explicit:
         named = Path(explicit)
         files = [(path, own) for path, own in files if not (named.is_file() and path.samefile(named))]

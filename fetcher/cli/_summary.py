@@ -63,7 +63,7 @@ def lines(tally: Tally, facts: Facts) -> list[str]:
         found = [f"{urls} in {facts.seconds:.2f} s: {ended}"]
     if facts.dropped:
         were = f"{_count(facts.dropped, 'answer')} {'was' if facts.dropped == 1 else 'were'} dropped"
-        found.append(f"  {were}, of parts that are not finished: these rows are asked again")
+        found.append(f"  {were} with parts that were cut off: their rows are asked again")
     statuses = [(str(status), count) for status, count in tally.statuses.most_common(STATUSES)]
     for title, pairs in (("by status", statuses), ("by error", tally.errors.most_common())):
         if pairs:

@@ -93,6 +93,8 @@ def lines(record: dict[str, Any]) -> list[str]:
     share = f"{rows['done'] / rows['all']:.0%}" if rows["all"] else "100%"
     head = f"{record['directory']}: {parts['done']:,} of {parts['all']:,} parts"
     counts = f"{record['ok']:,} ok, {record['failed']:,} failed"
+    if under := sum(one["records"] for one in record["running"]):
+        counts += f"; {under:,} more in parts under way"
     found = [f"{head}, {rows['done']:,} of {rows['all']:,} rows ({share}): {counts}"]
     found += [
         f"  {one['worker']}: part {one['part']}, {one['records']:,} rows of it" for one in record["running"]

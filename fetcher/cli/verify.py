@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from fetcher.ledger.proof import Proof, Ranges
 
 TAKEN: Final = ("unique", "column", "field", "json", "config", "debug")
-NAMED: Final = {"missing": "row", "doubled": "row", "foreign": "row", "broken": "line", "unfinished": "part"}
+NAMED: Final = {
+    "missing": "row",
+    "doubled": "row",
+    "foreign": "row",
+    "broken": "line",
+    "unfinished": "part",
+    "damaged": "part",
+}
 
 
 def verify(files: list[str], **values: Any) -> None:
@@ -108,6 +115,8 @@ def lines(proof: Proof, listed: str, out: str) -> list[str]:
         found.append(f"  torn: its last record was cut off ({proof.torn:,} bytes)")
     if proof.foreign.count:
         found.append("  foreign: is it the same list, with the same --unique, --column and --field?")
+    if proof.damaged.count:
+        found.append("  damaged: these files are not whole: remove them, and --resume asks their rows again")
     if proof.missing.count and not (proof.doubled.count or proof.foreign.count or proof.broken.count):
         found.append(f"  what is missing is asked by: fetch {listed} -o {out} --resume")
     return found

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -15,7 +15,7 @@ from fetcher.ledger._entries import TORN, Entry, entries
 from fetcher.records import pieces as opened
 from fetcher.records import read
 from fetcher.sources import Item
-from fetcher.tables import is_url, kind, parts
+from fetcher.tables import Parts, is_url, kind, parts
 
 FIRST: Final = 5  # examples of each kind
 
@@ -49,19 +49,20 @@ class Proof:
     broken: Ranges = field(default_factory=Ranges)  # lines that are no record
     torn: int = 0  # bytes of a record that was cut off at the end
     unfinished: Ranges = field(default_factory=Ranges)  # parts of a directory
+    damaged: Ranges = field(default_factory=Ranges)  # parts whose file is not whole
     differs: list[tuple[int, str, str]] = field(default_factory=list)  # row, URL there, URL in the list
 
     @property
     def complete(self) -> bool:
         """Whether each row has one record, and there is nothing else."""
-        wrong = (self.missing, self.doubled, self.foreign, self.broken, self.unfinished)
+        wrong = (self.missing, self.doubled, self.foreign, self.broken, self.unfinished, self.damaged)
         return not self.torn and not any(one.count for one in wrong)
 
     def record(self) -> dict[str, Any]:
         """As JSON-able data; `first` are ranges."""
         made: dict[str, Any] = {"complete": self.complete, "rows": self.rows, "records": self.records}
         made |= {"ok": self.ok, "failed": self.records - self.ok, "torn_bytes": self.torn}
-        for name in ("missing", "doubled", "foreign", "broken", "unfinished"):
+        for name in ("missing", "doubled", "foreign", "broken", "unfinished", "damaged"):
             one: Ranges = getattr(self, name)
             made[name] = {"count": one.count, "first": one.first}
         made["differs"] = [dict(zip(("row", "there", "listed"), one, strict=True)) for one in self.differs]
@@ -78,7 +79,7 @@ def prove(pieces: Iterable[tuple[str, Item]], path: str, *, unique: bool = False
     files = [path] if table is None else table.paths
     for number in table.missing if table is not None else ():
         proof.unfinished.add(number)
-    for row, url, ok, at in chain.from_iterable(map(_entries, files)):
+    for row, url, ok, at in itertools.chain.from_iterable(_readable(files, table, proof)):
         if row > 0:
             proof.records += 1
             proof.ok += ok
@@ -104,6 +105,22 @@ def prove(pieces: Iterable[tuple[str, Item]], path: str, *, unique: bool = False
     found = _urls(files, set(differ))
     proof.differs = [(row, found.get(row, ""), text) for row, text in differ.items()]
     return proof
+
+
+def _readable(
+    files: list[str], table: Parts | None, proof: Proof
+) -> Iterator[Iterator[tuple[int, str, bool, int]]]:
+    """The entries of each file; a part that cannot be read is noted, and passed over."""
+    for path in files:
+        there = _entries(path)
+        try:
+            first = list(itertools.islice(there, 1))
+        except UsageError:
+            if table is None:
+                raise
+            proof.damaged.add(table.number(path))
+            continue
+        yield itertools.chain(first, there)
 
 
 def _urls(files: list[str], rows: set[int]) -> dict[int, str]:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from fetcher.errors import LocalFault, UsageError
-from fetcher.feeds.rows import Rows
+from fetcher.errors import LocalFault
 from fetcher.model import Options
 from fetcher.partition import SCRATCH, Job, parts
 from fetcher.partition.parts import Manifest
 from fetcher.partition.places import Heard, Place
 from fetcher.partition.shares import job, shared
-from fetcher.partition.spool import digest_of, spool
 from fetcher.partition.store import Local, Store
 from fetcher.partition.turns import Turns, lengths
 from fetcher.tally import Tally, done_of
@@ -37,7 +34,8 @@ class Parted:
     suspect: frozenset[int] = frozenset()  # parts that failed in an earlier run
     running: dict[int, tuple[str, dict[str, Any]]] = field(default_factory=dict)  # worker, tally
     failed: dict[int, str] = field(default_factory=dict)
-    dropped: int = 0  # answers of parts that were stopped or failed
+    dropped: int = 0  # answers of parts that were stopped, failed, or were begun anew
+    anew: list[int] = field(default_factory=list)  # these, where a process or its worker died
     old: Tally = field(default_factory=Tally)  # what is in the parts of earlier runs
     new: Tally = field(default_factory=Tally)  # and in those that this one has finished
 
@@ -92,6 +90,7 @@ class Parted:
             _, before = self.running.get(number, ("", None))
             if before and done_of(before) > done_of(heard.tally):  # its process died; another begins it anew
                 self.dropped += done_of(before)
+                self.anew.append(number)
             self.running[number] = heard.worker, heard.tally
         if heard.over:
             _, tally = self.running.pop(number, ("", None))
@@ -120,45 +119,6 @@ class Parted:
         }
 
 
-def begin(
-    store: Store,
-    rows: Rows,
-    manifest: Manifest,
-    old: Manifest | None,
-    workers: int,
-    told: Callable[[int], None],
-) -> Parted:
-    """Sort the list into parts, or hold it against those that are there. Raises UsageError, LocalFault."""
-    if old is None:
-        store.remove(SCRATCH)
-        scratch = store.scratch()
-        try:
-            made, manifest.digest = spool(rows, scratch / "list", workers, told)
-            manifest.skipped = dict(rows.skipped)
-            parts.cleared(store)  # not before the whole list is there
-            parts.begun(store, manifest, made, told)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-        return Parted(store, manifest)
-    if (old.suffix, old.columns) != (manifest.suffix, manifest.columns):
-        differ = sorted(set(old.columns) ^ set(manifest.columns)) or [old.suffix]
-        raise UsageError(
-            f"{store.url} has other columns than this run ({', '.join(differ)}): "
-            "resume with the same --hash and --headers"
-        )
-    if digest_of(rows, told) != old.digest:
-        raise UsageError(
-            f"{store.url} is of another list: resume with the same list, --unique, --column and --field, "
-            "or choose another directory"
-        )
-    done = parts.finished(store, old)
-    suspect = frozenset(map(int, (parts.progress(store) or {}).get("failed", ())))
-    found = Parted(store, old, frozenset(done), done, suspect)
-    parts.check_spooled(store, found.left)
-    store.remove(SCRATCH)
-    return found
-
-
 def fetch(parted: Parted, place: Place, engine: str, options: Options) -> Iterator[Heard | None]:
     """Fetch what is left, saying what is heard. At the end of all of it the directory says so.
 
@@ -183,6 +143,7 @@ def fetch(parted: Parted, place: Place, engine: str, options: Options) -> Iterat
             last = time.monotonic()
             _say(parted, parted.record(began))
         yield heard
+    parted.dropped += sum(done_of(tally) for _, tally in parted.running.values())
     parted.running.clear()
     _say(parted, parted.record(began) | {"over": True})
     if not parted.left:

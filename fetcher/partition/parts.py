@@ -46,6 +46,7 @@ class Manifest:
         default_factory=list
     )  # of each part the only host, where that fills one at least
     version: int = FORMAT
+    workers: int = 1  # for so many it was sorted
     run: str = field(default_factory=lambda: uuid.uuid4().hex)  # of the parts: another list, another name
 
 
@@ -157,12 +158,10 @@ def _pool(store: Store) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1 if isinstance(store, Local) else AT_ONCE)
 
 
-def check_spooled(store: Store, left: list[int]) -> None:
-    """Raise UsageError where the rows of a part that is to be fetched are not there."""
+def unspooled(store: Store, left: list[int]) -> list[int]:
+    """Parts to be fetched whose rows are not there: they were finished, and somebody took their files out."""
     there = store.names(SPOOL) if left else set()
-    for number in left:
-        if Path(spooled(number)).name not in there:
-            raise UsageError(f"{store.url}/part-{number:05} was there and is missing: {ANEW}")
+    return [number for number in left if Path(spooled(number)).name not in there]
 
 
 def told(store: Store, number: int) -> dict[str, Any]:

@@ -137,6 +137,8 @@ class Split:
 
     def _end(self) -> None:
         over = [worker.over for worker in self._workers if worker.over]
+        if sum(worker.used for worker in self._workers) == 1 < min(len(over), self.tally.done):
+            self.notes.append(f"one of the {len(over)} processes asked all: a host is asked by one of them")
         self.full = tuple((host, count) for one in over for host, count in one["full"])
         if error := self._failure or self.root.error:
             raise error
@@ -193,8 +195,7 @@ class Split:
     def _take(self, told: Told) -> list[Result]:
         """Results, counted and written; those that there are no outputs for."""
         if warning := (told.note or {}).get("warning"):
-            note = f"in each process {warning}"
-            self.notes += [note] if note not in self.notes else []
+            self.notes = list(dict.fromkeys([*self.notes, f"in each process {warning}"]))
         self.tally.merge(told.tally)
         if told.rows:
             self.clear()

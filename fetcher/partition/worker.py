@@ -32,6 +32,7 @@ class Worker:
         self.place = place  # "process 1 of 2"
         self.over: dict[str, Any] | None = None
         self.closed = False  # by `close`
+        self.used = False  # it has answered something
         self._job = job
         self._heard = heard
         self._rows: dict[int, bytes] = {}  # sent, and not answered
@@ -87,6 +88,7 @@ class Worker:
         for row in told.rows:
             self._rows.pop(row, None)
         self._answered += len(told.rows)
+        self.used = self.used or bool(told.rows)
         if told.note is not None and told.note["over"]:
             self.over = told.note
 

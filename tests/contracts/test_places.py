@@ -16,6 +16,7 @@ from fetcher.errors import UsageError
 from fetcher.feeds.rows import Rows
 from fetcher.model import Options, columns
 from fetcher.partition import Job, parted, parts, store
+from fetcher.partition.begun import begin
 from fetcher.partition.parted import Parted
 from fetcher.partition.places import Heard, Place
 from fetcher.partition.turns import Turns
@@ -53,7 +54,7 @@ def begun(out: Path, there: Town, path: str, rows: int = 90, hosts: int = 12) ->
         patch.setattr("fetcher.partition.spool.LEAST", 20)
         patch.setattr("fetcher.partition.spool.PART", 25_000 if hosts > 1 else 4)
         listed = Rows(Ready(items), options)
-        made = parted.begin(store.at(str(out)), listed, manifest, None, 2, lambda _: None)
+        made = begin(store.at(str(out)), listed, manifest, None, 2, lambda _: None)
     return made, list(parted._jobs(made, made.left, "asyncio", options))
 
 

@@ -20,6 +20,7 @@ from fetcher.urls import is_loopback
 
 LOCAL: Final = "local"
 ADDRESS: Final = re.compile(r"(?:(\w+)://)?(\[[^\]]+\]|[^:/\s]+):(\d+)/?").fullmatch
+CLOSED: Final = "--host 127.0.0.1 --dashboard-address 127.0.0.1:0"
 DANGER: Final = "whoever reaches a Dask scheduler can run code on every worker"
 SAME: Final = "install the same on all machines, the scheduler's too, with '.[dask]'"
 
@@ -56,7 +57,7 @@ def check_answer(address: str, seconds: float) -> None:
         why = first_line(error) if isinstance(error, OSError) else "something else does"
         if isinstance(error, TimeoutError):
             why = f"nothing was said within {seconds:g} s"
-        cure = "start one with `dask scheduler --host 127.0.0.1 --dashboard-address 127.0.0.1:0`"
+        cure = f"start one with `dask scheduler {CLOSED}`"
         if address.startswith("tls:"):
             why = first_line(error)
             cure = "set DASK_DISTRIBUTED__COMM__TLS__CA_FILE and the others of docs/scale.md"
@@ -68,15 +69,15 @@ def check_peers(client: Client, address: str) -> None:
     info: dict[str, Any] = client.scheduler_info(n_workers=-1)
     if not _closed(info["address"]):
         where = f"its scheduler listens on {info['address']}"
-        cure = "start it with --host 127.0.0.1, or with tls"
+        cure = f"start it with {CLOSED}, or with tls"
         raise UsageError(f"--cluster {address}: {where}: {DANGER}: {cure}")
     for worker in info["workers"]:
         if not _closed(worker):
-            cure = "start it with --host 127.0.0.1, or all with tls"
+            cure = f"start it with {CLOSED}, or all with tls"
             danger = "whoever reaches a Dask worker can run code on it"
             raise UsageError(f"--cluster {address}: its worker listens on {worker}: {danger}: {cure}")
     if not info["workers"]:
-        cure = f"start some with `dask worker {address}`"
+        cure = f"start some with `dask worker {address} {CLOSED}`"
         raise UsageError(f"--cluster {address}: the scheduler has no workers: {cure}")
     _alike("its scheduler", _asked(lambda: client.run_on_scheduler(versions), address), address)
     for worker, found in _asked(lambda: client.run(versions, on_error="return"), address).items():
@@ -91,7 +92,7 @@ def _check_listeners(client: Client, address: str) -> None:
     found |= {f"the nanny of {one}": there for one, there in client.run(worker_listens, nanny=True).items()}
     for who, listens in found.items():
         if wide := [one for one in listens if not _closed(one)]:
-            cure = "start it with --host 127.0.0.1, or all with tls"
+            cure = f"start it with {CLOSED}, or all with tls"
             raise UsageError(f"--cluster {address}: {who} listens on {wide[0]}: {DANGER}: {cure}")
 
 
