@@ -52,7 +52,7 @@ class Child:
 
     def send(self, data: bytes) -> None:
         """These bytes; waits until it has taken them."""
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # the latter: closed meanwhile
             self.stdin.write(data)
             self.stdin.flush()
 

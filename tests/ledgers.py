@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -114,3 +115,23 @@ def runs(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
+
+
+def is_prompt(run: subprocess.Popen[bytes], fifo: Path, firsts: Sequence[str], urls: Sequence[str]) -> None:
+    """Each record comes within a second of its line; the start of a process is not the record's: `firsts`.
+
+    The n-th of `urls` has n bytes.
+    """
+    assert run.stdout is not None
+    with fifo.open("w", buffering=1) as lines:
+        for url in firsts:
+            lines.write(f"{url}\n")
+            run.stdout.readline()
+        for size, url in enumerate(urls, 1):
+            time.sleep(0.4)
+            began = time.monotonic()
+            lines.write(f"{url}\n")
+            record = json.loads(run.stdout.readline())
+            assert time.monotonic() - began < 1.0
+            assert record["size"] == size
+    assert run.wait(10) == 0

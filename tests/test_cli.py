@@ -11,7 +11,6 @@ import select
 import signal
 import struct
 import subprocess
-import sys
 import termios
 import threading
 import time
@@ -25,17 +24,8 @@ from fetcher.cli import COMMANDS, options
 from fetcher.cli._settings import settings
 from fetcher.comparison.arms import installed
 from fetcher.errors import UsageError
+from tests.ledgers import FETCH, clean, is_prompt
 from tests.servers import hanging
-
-FETCH = [sys.executable, "-m", "fetcher"]
-
-
-def clean() -> dict[str, str]:
-    return {
-        key: value
-        for key, value in os.environ.items()
-        if not key.startswith("FETCH_") or key == "FETCH_CORPORA"
-    }
 
 
 def fetch(*words: object, stdin: bytes | None = None, cwd: Path | None = None, **env: str):
@@ -167,18 +157,7 @@ def test_each_record_comes_within_a_second_of_its_line(tmp_path: Path, site: str
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     with subprocess.Popen([*FETCH, str(fifo), "--json", "-q"], stdout=subprocess.PIPE, env=clean()) as child:
-        assert child.stdout is not None
-        with fifo.open("w", buffering=1) as lines:
-            lines.write(f"{site}/bytes/0\n")
-            child.stdout.readline()  # the start of the interpreter is not the record's
-            for n in range(1, 4):
-                time.sleep(0.4)
-                began = time.monotonic()
-                lines.write(f"{site}/bytes/{n}\n")
-                record = json.loads(child.stdout.readline())
-                assert time.monotonic() - began < 1.0
-                assert record["size"] == n
-        assert child.wait(10) == 0
+        is_prompt(child, fifo, [f"{site}/bytes/0"], [f"{site}/bytes/{n}" for n in range(1, 4)])
 
 
 @pytest.mark.parametrize("engine", installed())

@@ -301,10 +301,14 @@ def test_a_lap_that_fails_is_a_local_fault(site: str, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.long
-def test_the_library_compares(site: str) -> None:
+def test_the_library_compares(site: str, tmp_path: Path) -> None:
     found = fetcher.compare(
-        [f"{site}/bytes/{n}" for n in range(20)], engines=["asyncio", "threads"], blocks=6
+        [f"{site}/bytes/{n}" for n in range(20)],
+        engines=["asyncio", "threads"],
+        blocks=6,
+        save=str(tmp_path / "bodies"),  # of no lap: the next one would find them there
     )
+    assert not (tmp_path / "bodies").exists()
     assert found.record()["urls"] == 20
     assert found.verdict in {"ok", "invalid"}
     with pytest.raises(UsageError, match="iterable of URLs"):

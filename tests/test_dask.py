@@ -305,22 +305,13 @@ def test_who_goes_leaves_nothing_running(
 @pytest.mark.parametrize("debug", [False, True])
 def test_a_cluster_of_its_own(debug: bool, hosts: County, tmp_path: Path) -> None:
     listed(tmp_path, hosts, 300)
-    ran = subprocess.run(
-        [*SMALL, "urls.txt", *QUICK, "-o", "out.jsonl/", "--cluster", "local", "--workers", "2"]
-        + ["--debug"] * debug,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=tmp_path,
-        env=clean(),
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
-    assert (ran.returncode, ran.stdout) == (0, ""), ran.stderr
+    words = ("urls.txt", *QUICK, "-o", "out.jsonl/", "--cluster", "local", "--workers", "2")
+    ran = fetch(*words, *["--debug"] * debug, cwd=tmp_path, command=SMALL)
+    assert (ran.returncode, ran.stdout) == (0, b""), ran.stderr
     if debug:
-        assert "distributed.scheduler" in ran.stderr
+        assert b"distributed.scheduler" in ran.stderr
     else:
-        clear(ran.stderr)
+        clear(ran.stderr.decode())
     assert rows_of(tmp_path / "out.jsonl") == list(range(1, 301))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -359,6 +360,18 @@ def test_a_directory_that_is_not_complete(whole: Path, tmp_path: Path) -> None:
     assert fetch("verify", "urls.txt", "out/", cwd=tmp_path).returncode == 0
 
 
+def test_a_part_that_is_torn_is_a_damaged_one(place: Town, tmp_path: Path) -> None:
+    given, out = listed(tmp_path, place, 60), tmp_path / "out.jsonl"
+    assert small(given, "-o", f"{out}/", *QUICK).returncode == 0
+    part = out / "part-00001.jsonl"
+    lost = part.read_bytes().splitlines(keepends=True)[-1]
+    part.write_bytes(part.read_bytes()[: -len(lost) // 2])
+    said = fetch("verify", given, f"{out}/")
+    assert said.returncode == 1
+    assert b"  missing 1: row" in said.stdout
+    assert b"  damaged 1: part 1\n" in said.stdout
+
+
 def test_a_part_that_is_damaged(whole: Path, tmp_path: Path) -> None:
     shutil.copytree(whole / "out", tmp_path / "out")
     shutil.copy(whole / "urls.txt", tmp_path)
@@ -492,11 +505,21 @@ def test_the_driver_is_killed(place: Town, tmp_path: Path) -> None:
 
 
 def test_a_process_of_a_part_is_killed(place: Town, tmp_path: Path) -> None:
-    words, out = slowly(tmp_path, place), tmp_path / "out"
-    with started(*words) as child:
-        until(lambda: len(done(out)) > 0 and bool(processes(child.pid)))
-        os.kill(processes(child.pid)[0], signal.SIGKILL)
-        assert child.wait(60) == 0
+    words, out = slowly(tmp_path, place, seconds=0.4), tmp_path / "out"
+
+    def under_way() -> bool:
+        return (out / "_progress").exists() and any(
+            one["records"] for one in json.loads((out / "_progress").read_text())["running"]
+        )
+
+    with started(*[word for word in words if word != "-q"], stderr=subprocess.PIPE) as child:
+        until(under_way)
+        for one in processes(child.pid):
+            os.kill(one, signal.SIGKILL)
+        said = child.communicate(timeout=60)[1].decode()
+    assert child.returncode == 0
+    assert re.search(r"part \d was begun anew: its process or its worker had died\n", said), said
+    assert re.search(r"\d+ answers? w\w+ dropped with parts that were cut off", said), said
     assert rows_of(out) == list(range(1, 73))
     completes(words, parts_of(out))
 

@@ -35,7 +35,7 @@ from fetcher.pump import Ready
 from fetcher.records import read
 from fetcher.sources import Bad
 from fetcher.tally import HOSTS, Tally
-from tests.ledgers import FETCH, clean, fetch, processes, rows_of, runs, start, until
+from tests.ledgers import FETCH, clean, fetch, is_prompt, processes, rows_of, runs, start, until
 from tests.towns import Town, listed, town
 
 QUICK = ("-e", "asyncio", "--retries", "0")
@@ -635,19 +635,8 @@ def test_each_record_comes_within_a_second_of_its_line(tmp_path: Path, place: To
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     with start(fifo, "--json", "-q", "--workers", "2", stdout=subprocess.PIPE) as run:
-        assert run.stdout is not None
-        with fifo.open("w", buffering=1) as lines:
-            for n in (0, 1):  # one for each process: their start is not the record's
-                lines.write(f"{place.url(n, 'bytes/0')}\n")
-                run.stdout.readline()
-            for n in range(1, 4):
-                time.sleep(0.3)
-                began = time.monotonic()
-                lines.write(f"{place.url(n, f'bytes/{n}')}\n")
-                record = json.loads(run.stdout.readline())
-                assert time.monotonic() - began < 1.0
-                assert record["size"] == n
-        assert run.wait(10) == 0
+        firsts = [place.url(n, "bytes/0") for n in (0, 1)]  # one for each process
+        is_prompt(run, fifo, firsts, [place.url(n, f"bytes/{n}") for n in range(1, 4)])
 
 
 def test_an_empty_list() -> None:

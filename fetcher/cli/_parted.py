@@ -22,6 +22,7 @@ from fetcher.feeds.rows import Rows
 from fetcher.handover import anywhere
 from fetcher.logins import mask
 from fetcher.model import Options
+from fetcher.tables import MANIFEST, is_url
 
 if TYPE_CHECKING:
     from fetcher.partition.parted import Parted
@@ -46,7 +47,7 @@ def is_parted(values: dict[str, Any]) -> bool:
 
 
 def _is_directory(path: str) -> bool:
-    return path.endswith("/") or "://" in path or (Path(path) / "_manifest").is_file()
+    return path.endswith("/") or is_url(path) or (Path(path) / MANIFEST).is_file()
 
 
 def parted(values: dict[str, Any], options: Options, shown: tuple[str, ...], rows: Rows) -> int:
@@ -150,11 +151,8 @@ def _say_begun(made: Parted, where: str, values: dict[str, Any]) -> None:
     _streams.say(f"fetch: {rows:,} row{'s' * (rows != 1)} sorted by host into {parts} of {where}{before}")
     alone = Counter(host for host in made.manifest.hosts if host)
     for host, several in alone.most_common(TOLD):
-        of = (
-            "a part of its own"
-            if several == 1
-            else f"{several:,} parts, which are fetched one after the other"
-        )
+        many = f"{several:,} parts, which are fetched one after the other"
+        of = many if several > 1 else "a part of its own"
         _streams.say(f"fetch: {host} has {of}: a host is asked by one worker at a time")
     if len(alone) > TOLD:
         _streams.say(f"fetch: and so have {len(alone) - TOLD:,} more hosts")

@@ -15,6 +15,7 @@ from fetcher.cli import options as table
 from fetcher.cli.get import guarded
 from fetcher.errors import FetchError, UsageError
 from fetcher.logins import mask
+from fetcher.tables import is_url
 
 if TYPE_CHECKING:
     from fetcher.ledger.proof import Proof, Ranges
@@ -84,7 +85,7 @@ def _verify(files: list[str], values: dict[str, Any]) -> int:
 
 
 def _is_there(path: str) -> bool:
-    return "://" in path or Path(path).exists()
+    return is_url(path) or Path(path).exists()
 
 
 def _holds_records(path: str) -> bool:

@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Container, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -120,7 +120,7 @@ def _run(
         "out": str(out),
         "warm": warm,
         "readers": readers,
-        "options": options_record(options),
+        "options": options_record(replace(options, save="")),  # each arm would find the files of the others
     }
     served = 0.0 if server is None else usage(server).cpu
     began = time.monotonic()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -79,7 +79,8 @@ def prove(pieces: Iterable[tuple[str, Item]], path: str, *, unique: bool = False
     files = [path] if table is None else table.paths
     for number in table.missing if table is not None else ():
         proof.unfinished.add(number)
-    for row, url, ok, at in itertools.chain.from_iterable(_readable(files, table, proof)):
+    found = (_entries(one) if table is None else _whole(one, table, proof) for one in files)
+    for row, url, ok, at in chain.from_iterable(found):
         if row > 0:
             proof.records += 1
             proof.ok += ok
@@ -102,25 +103,23 @@ def prove(pieces: Iterable[tuple[str, Item]], path: str, *, unique: bool = False
                 differ[row] = text
     for row in there.after(proof.rows):
         proof.foreign.add(row)
-    found = _urls(files, set(differ))
-    proof.differs = [(row, found.get(row, ""), text) for row, text in differ.items()]
+    urls = _urls(files, set(differ))
+    proof.differs = [(row, urls.get(row, ""), text) for row, text in differ.items()]
     return proof
 
 
-def _readable(
-    files: list[str], table: Parts | None, proof: Proof
-) -> Iterator[Iterator[tuple[int, str, bool, int]]]:
-    """The entries of each file; a part that cannot be read is noted, and passed over."""
-    for path in files:
-        there = _entries(path)
-        try:
-            first = list(itertools.islice(there, 1))
-        except UsageError:
-            if table is None:
-                raise
-            proof.damaged.add(table.number(path))
-            continue
-        yield itertools.chain(first, there)
+def _whole(path: str, table: Parts, proof: Proof) -> Iterator[tuple[int, str, bool, int]]:
+    """The records of a part; one whose file is not whole is noted, for it can only be fetched again."""
+    damaged = False
+    try:
+        for entry in _entries(path):
+            if entry[0] > 0:
+                yield entry
+            damaged |= entry[0] <= 0
+    except UsageError:
+        damaged = True
+    if damaged:
+        proof.damaged.add(table.number(path))
 
 
 def _urls(files: list[str], rows: set[int]) -> dict[int, str]:

@@ -72,6 +72,9 @@ class Crew:
     def close(self) -> None:
         """End every worker."""
         for child in self.children:
+            with suppress(OSError):
+                child.stdin.close()  # all end at once; then each is waited for
+        for child in self.children:
             child.close()
 
     def _begin(self, worker: int) -> None:

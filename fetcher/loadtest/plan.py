@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from fetcher import engines
@@ -180,7 +180,7 @@ def task(plan: Plan, worker: int) -> dict[str, Any]:
         "concurrency": plan.concurrency,
         "targets": [request_record(target, plan.options) for target in plan.targets],
         "load": load,
-        "options": options_record(plan.options),
+        "options": options_record(replace(plan.options, save="")),
     }
 
 

@@ -38,7 +38,6 @@ class Parted:
     anew: list[int] = field(default_factory=list)  # these, where a process or its worker died
     old: Tally = field(default_factory=Tally)  # what is in the parts of earlier runs
     new: Tally = field(default_factory=Tally)  # and in those that this one has finished
-
     heard: float = field(default_factory=time.monotonic)  # when a worker said something last
 
     def __post_init__(self) -> None:

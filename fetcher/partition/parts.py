@@ -42,9 +42,7 @@ class Manifest:
     digest: str  # of the list
     skipped: dict[str, int]  # its lines that get no record, by reason
     rows: list[int] = field(default_factory=list)  # of each part
-    hosts: list[str] = field(
-        default_factory=list
-    )  # of each part the only host, where that fills one at least
+    hosts: list[str] = field(default_factory=list)  # of each part the only host, if that fills it
     version: int = FORMAT
     workers: int = 1  # for so many it was sorted
     run: str = field(default_factory=lambda: uuid.uuid4().hex)  # of the parts: another list, another name

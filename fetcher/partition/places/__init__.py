@@ -80,10 +80,14 @@ def fetched(job: Job, told: Callable[[dict[str, Any]], None], stopped: Callable[
 
     `told` hears every second or so what the part has come to; `stopped` is asked meanwhile, by a thread.
     """
-    home = tempfile.TemporaryDirectory(
-        prefix="fetch-"
-    )  # it may be ended by force, and leave there what it had
-    child, tally, over, left = Child(MODULE, {"TMPDIR": home.name}), Tally(), "", threading.Event()
+    with tempfile.TemporaryDirectory(prefix="fetch-") as home:  # its process may be ended by force
+        return _fetched(job, Child(MODULE, {"TMPDIR": home}), told, stopped)
+
+
+def _fetched(
+    job: Job, child: Child, told: Callable[[dict[str, Any]], None], stopped: Callable[[], bool]
+) -> str:
+    tally, over, left = Tally(), "", threading.Event()
     watch = threading.Thread(target=_watch, args=(child, stopped, left), daemon=True)
     try:
         child.tell(dict(job))
@@ -103,7 +107,6 @@ def fetched(job: Job, told: Callable[[dict[str, Any]], None], stopped: Callable[
     finally:
         left.set()
         child.close()
-        home.cleanup()
     return over
 
 
@@ -127,4 +130,5 @@ def tried(job: Job, told: Callable[[dict[str, Any]], None], stopped: Callable[[]
             return fetched(job, told, stopped)
         except Died as died:
             why = str(died)
+            told(Tally().record())  # what it had is gone
     raise LocalFault(f"its process died {TRIES} times ({why})")

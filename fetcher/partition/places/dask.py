@@ -28,6 +28,7 @@ from fetcher.partition.places._cluster import (
     check_peers,
 )
 from fetcher.partition.turns import Turns
+from fetcher.tally import Tally
 
 GLANCE: Final = 0.1  # seconds between two looks whether somebody wants something else
 CONNECT: Final = 5.0  # seconds that a scheduler may take to answer
@@ -208,7 +209,7 @@ def _part(sealed: Sealed, topic: str) -> None:
         task = worker.state.tasks.get(key)
         return task is None or task.state != "executing"
 
-    told(None)
+    told(Tally().record())  # it has begun; where a worker has died before, anew
     try:
         while tried(sealed.job, told, unwanted) != "finished" and not unwanted():
             pass  # cancelled, and then given to this worker again
